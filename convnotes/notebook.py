@@ -1,0 +1,95 @@
+"""What every notebook of the book does in its first cell, and how it shows code."""
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+
+from convnotes.drawing import STYLE
+
+
+def setup(seed: int = 0) -> None:
+    """Fix all that could make two runs of a notebook differ.
+
+    Seeds torch and NumPy, runs torch on one thread with deterministic algorithms,
+    sets how numbers print, and shows figures as SVG that is the same every time.
+
+    >>> setup()
+    >>> torch.get_num_threads()
+    1
+    """
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  for libraries that use the global generator
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_printoptions(precision=4, sci_mode=False, linewidth=88, profile="default")
+    np.set_printoptions(precision=4, suppress=True, linewidth=88)
+    matplotlib.rcParams.update(STYLE)
+    try:
+        from IPython.core.getipython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except (
+        ModuleNotFoundError
+    ):  # plain Python: there is no notebook to show a figure in
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg", metadata={"Date": None, "Creator": None})
+
+
+def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None:
+    """Print the medians that the benchmark record holds for the cases that begin so.
+
+    Nothing is timed here: the record says when and on what machine that was done, and
+    is made anew by ``make bench``. The path is seen from the folder of the notebooks.
+    """
+    stored = json.loads(Path(record).read_text(encoding="utf-8"))
+    versions = ", ".join(
+        f"{name} {version}" for name, version in stored["versions"].items()
+    )
+    print(f"{stored['machine']}; {versions}; {stored['date']}")
+    for result in stored["results"]:
+        if result["case"].startswith(case):
+            taken = ", ".join(f"{way} {ms:.1f} ms" for way, ms in result["ms"].items())
+            threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
+            print(f"{result['case']}, {threads}: {taken}, ratio {result['ratio']:.2f}")
+
+
+class Source:
+    """Source code that a notebook shows highlighted, and any other place as text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}\n```"
+
+
+def show_source(function: Callable[..., Any]) -> Source:
+    """Return the source of a function of the package, without its docstring.
+
+    The page shows what is installed and tested, never a copy of it.
+
+    >>> from convnotes.shapes import effective_kernel_size
+    >>> show_source(effective_kernel_size)
+    def effective_kernel_size(kernel_size: int, dilation: int = 1) -> int:
+        kernel_size = integer("kernel_size", kernel_size, minimum=1)
+        dilation = integer("dilation", dilation, minimum=1)
+        return dilation * (kernel_size - 1) + 1
+    """
+    source = textwrap.dedent(inspect.getsource(function))
+    definition = ast.parse(source).body[0]
+    lines = source.rstrip().splitlines()
+    if ast.get_docstring(definition) is not None:  # type: ignore[arg-type]
+        docstring = definition.body[0]  # type: ignore[attr-defined]
+        del lines[docstring.lineno - 1 : docstring.end_lineno]
+    return Source("\n".join(lines))

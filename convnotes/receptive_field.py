@@ -1,0 +1,75 @@
+"""The receptive field of a stack of layers: how much of the input one output sees.
+
+Walk from the output down to the input. A layer spreads each position over its
+kernel, so the field grows by the effective kernel size less one, measured in
+input pixels: that is, times the product of the strides below it (Araujo, Norris
+and Sim, *Computing receptive fields of convolutional neural networks*, 2019).
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from convnotes.arguments import IntOrPair, pair
+from convnotes.shapes import effective_kernel_size
+
+
+class Window(NamedTuple):
+    """Where one layer looks; convolution and pooling alike. Each an int or a (height, width) pair.
+
+    >>> Window(3, stride=2)
+    Window(kernel_size=3, stride=2, padding=0, dilation=1)
+    """
+
+    kernel_size: IntOrPair
+    stride: IntOrPair = 1
+    padding: IntOrPair = 0
+    dilation: IntOrPair = 1
+
+
+class ReceptiveField(NamedTuple):
+    """The whole stack as if it were one layer, in input pixels.
+
+    ``size`` is the extent that one output position sees, ``stride`` the distance
+    between the fields of neighbouring outputs, and ``padding`` how far the first field
+    hangs over the input's border.
+    """
+
+    size: IntOrPair
+    stride: IntOrPair
+    padding: IntOrPair
+
+
+def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
+    """Return size, stride and padding of the field of a stack, first layer first.
+
+    With ``s`` the product of the strides of the layers before, every layer adds
+    ``s * (effective kernel size - 1)`` to the size and ``s * padding`` to the padding.
+    The answer is in ints if every argument is an int, otherwise in (height, width) pairs.
+
+    Raises ``ValueError`` or ``TypeError`` if a window's argument is impossible.
+
+    >>> receptive_field([Window(3, padding=1), Window(3, stride=2), Window(3)])
+    ReceptiveField(size=9, stride=2, padding=1)
+    >>> receptive_field([Window((3, 5)), Window(3)])
+    ReceptiveField(size=(5, 7), stride=(1, 1), padding=(0, 0))
+    """
+    stack = [Window(*window) for window in windows]
+    height, width = (_one_axis(stack, axis) for axis in (0, 1))
+    if any(
+        isinstance(argument, tuple | list) for window in stack for argument in window
+    ):
+        return ReceptiveField(*zip(height, width, strict=True))
+    return ReceptiveField(*height)
+
+
+def _one_axis(stack: list[Window], axis: int) -> tuple[int, int, int]:
+    size, stride, padding = 1, 1, 0
+    for window in stack:
+        kernel_size, step, border, dilation = (
+            pair(name, argument, minimum=0 if name == "padding" else 1)[axis]
+            for name, argument in window._asdict().items()
+        )
+        size += stride * (effective_kernel_size(kernel_size, dilation) - 1)
+        padding += stride * border
+        stride *= step
+    return size, stride, padding

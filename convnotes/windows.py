@@ -1,0 +1,85 @@
+"""The two steps of every convolution: gather, then contract.
+
+``windows`` answers *where does it look*: it lays the input values that stand
+under the kernel side by side, without copying them. ``contract`` answers *which
+channels mix*: all of them, by one matrix product for each image. Most variants
+change one of the two steps and leave the other alone.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from convnotes.arguments import IntOrPair, axes, pair, tensors
+from convnotes.shapes import conv_output_size, effective_kernel_size
+
+
+def windows(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> Tensor:
+    """Return what the kernel sees at each output position, as a view.
+
+    ``input`` is (N, C_in, H, W). The result is (N, C_in, K_h, K_w, H_out, W_out), and
+
+        windows[n, c, u, v, i, j] = padded[n, c, S_h * i + D_h * u, S_w * j + D_w * v]
+
+    where ``padded`` is the input with ``padding`` rows and columns of zeros on every
+    side. The result shares memory with ``padded`` (with the input itself, if
+    ``padding`` is 0): one pixel appears in several windows and is stored once.
+
+    Raises ``ValueError`` if the shape, an argument or the resulting output size is
+    impossible, ``TypeError`` if ``input`` is no floating-point tensor.
+
+    >>> import torch
+    >>> input = torch.arange(12.0).reshape(1, 1, 3, 4)
+    >>> seen = windows(input, kernel_size=(2, 3))
+    >>> seen.shape
+    torch.Size([1, 1, 2, 3, 2, 2])
+    >>> seen[0, 0, :, :, 1, 0]
+    tensor([[ 4.,  5.,  6.],
+            [ 8.,  9., 10.]])
+    """
+    tensors(input=input)
+    axes("input", input, "(N, C_in, H, W)")
+    kernel_size = pair("kernel_size", kernel_size, minimum=1)
+    stride = pair("stride", stride, minimum=1)
+    padding = pair("padding", padding, minimum=0)
+    dilation = pair("dilation", dilation, minimum=1)
+    for arguments in zip(
+        input.shape[2:], kernel_size, stride, padding, dilation, strict=True
+    ):
+        conv_output_size(*arguments)  # raises if there is no output position
+
+    padded = (
+        F.pad(input, (padding[1], padding[1], padding[0], padding[0]))
+        if any(padding)
+        else input
+    )
+    extents = map(effective_kernel_size, kernel_size, dilation)
+    for axis, (extent, step) in enumerate(zip(extents, stride, strict=True), start=2):
+        padded = padded.unfold(axis, extent, step)
+    spread = padded[..., :: dilation[0], :: dilation[1]]
+    return spread.permute(0, 1, 4, 5, 2, 3)
+
+
+def contract(gathered: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Join the gathered values of all input channels by one weight each, and sum.
+
+    ``gathered`` is (N, C_in, K_h, K_w, H_out, W_out), ``weight`` is
+    (C_out, C_in, K_h, K_w) and the result (N, C_out, H_out, W_out). Flattened to
+    (C_in * K_h * K_w) rows and (H_out * W_out) columns, the gathered values of an
+    image are one matrix, and the contraction is one matrix product.
+
+    >>> import torch
+    >>> gathered = windows(torch.ones(1, 2, 4, 5), kernel_size=3)
+    >>> contract(gathered, torch.ones(7, 2, 3, 3)).shape
+    torch.Size([1, 7, 2, 3])
+    """
+    columns = gathered.flatten(1, 3).flatten(2)
+    output = weight.flatten(1) @ columns
+    if bias is not None:
+        output = output + bias[:, None]
+    return output.unflatten(2, gathered.shape[4:])

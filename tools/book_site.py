@@ -1,0 +1,72 @@
+"""Sphinx extension of the site: links to the repository, and no third party.
+
+Where the build knows the repository's address (GitHub's CI says it), the pages get
+their launch and edit buttons, so that a fork's site points at the fork. Where it is
+unknown there are none.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+
+def link_options(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the theme's options for the repository that ``environment`` names, {} if none.
+
+    >>> link_options({})
+    {}
+    >>> ci = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "reader/fork"}
+    >>> link_options(ci | {"GITHUB_REF_NAME": "main"})["repository_url"]
+    'https://github.com/reader/fork'
+    """
+    server, repository = (
+        environment.get("GITHUB_SERVER_URL"),
+        environment.get("GITHUB_REPOSITORY"),
+    )
+    if not server or not repository:
+        return {}
+    # A pull request is built from a merge that has no page of its own: link its target.
+    branch = (
+        environment.get("GITHUB_BASE_REF")
+        or environment.get("GITHUB_REF_NAME")
+        or "main"
+    )
+    return {
+        "repository_url": f"{server}/{repository}",
+        "repository_branch": branch,
+        "use_repository_button": True,
+        "use_edit_page_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+            "notebook_interface": "jupyterlab",
+        },
+    }
+
+
+def link_repository(app: Sphinx, config: Config) -> None:
+    config.html_theme_options = {
+        **config.html_theme_options,
+        **link_options(os.environ),
+    }
+
+
+def drop_thebe(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Leave out the scripts of thebe, which would fetch itself from another host."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script} {getattr(script, 'attributes', '')}"
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", link_repository)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,52 @@
+"""Draw the pictures that stand outside notebooks: ``python -m tools.figures``."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from convnotes import drawing
+
+IMAGES = Path(__file__).resolve().parent.parent / "book" / "images"
+
+
+def variants() -> Figure:
+    """Draw the map of the variants: where each looks on a 7×7 map, how it links 4 channels."""
+    near = np.array([(y, x) for y in (2, 3, 4) for x in (2, 3, 4)])
+    column, row = near[near[:, 1] == 3], near[near[:, 0] == 3]
+    shifts = np.array(
+        [
+            [(-0.9, -0.6), (-1.3, 0.3), (-0.4, 1.2)],
+            [(0.3, -1.4), (0.2, 0.1), (-0.3, 1.1)],
+            [(1.2, -0.5), (0.8, 0.4), (0.5, 1.3)],
+        ]
+    ).reshape(9, 2)
+    every, own = np.ones((4, 4)), np.eye(4)
+    pairs = np.kron(np.eye(2), np.ones((2, 2)))
+    return drawing.variants(
+        {
+            "standard": (near, [every]),
+            "dilated": (3 + 2 * (near - 3), [every]),
+            "transposed": (near, [every]),
+            "separable": (np.concatenate([column, row]), [every, every]),
+            "depthwise": (near, [own]),
+            "pointwise": (near[4:5], [every]),
+            "depthwise separable": (near, [own, every]),
+            "grouped": (near, [pairs]),
+            "deformable": (near + shifts, [every]),
+        },
+        written=["transposed"],
+    )
+
+
+FIGURES = {"variants.svg": variants}
+
+
+def main(folder: Path = IMAGES) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, draw in FIGURES.items():
+        drawing.save(draw(), folder / name)
+
+
+if __name__ == "__main__":
+    main()
