@@ -167,7 +167,7 @@ def stack(
         y = gap * (len(layers) - level)
         offset = (widest - sizes[level]) / 2
         color = OUTPUT if level == len(layers) else INPUT
-        name = "input" if level == 0 else f"after layer {level}"
+        name = {0: "input", len(layers): "output"}.get(level, f"after layer {level}")
         _write(axes, widest + 0.5, y + 0.5, name, 10, "left")
         below = layers[level - 1] if level else []
         for position in range(sizes[level]):

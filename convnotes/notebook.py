@@ -56,9 +56,10 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
     print(f"{stored['machine']}; {versions}; {stored['date']}")
     for result in stored["results"]:
         if result["case"].startswith(case):
-            taken = ", ".join(f"{way} {ms:.1f} ms" for way, ms in result["ms"].items())
             threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
-            print(f"{result['case']}, {threads}: {taken}, ratio {result['ratio']:.2f}")
+            taken = ", ".join(f"{way} {ms:.1f} ms" for way, ms in result["ms"].items())
+            print(f"{result['case']}, {threads}")
+            print(f"    {taken}, ratio {result['ratio']:.2f}")
 
 
 class Source:

@@ -53,15 +53,12 @@ def windows(
     ):
         conv_output_size(*arguments)  # raises if there is no output position
 
-    padded = (
-        F.pad(input, (padding[1], padding[1], padding[0], padding[0]))
-        if any(padding)
-        else input
-    )
+    if any(padding):
+        input = F.pad(input, (padding[1], padding[1], padding[0], padding[0]))
     extents = map(effective_kernel_size, kernel_size, dilation)
     for axis, (extent, step) in enumerate(zip(extents, stride, strict=True), start=2):
-        padded = padded.unfold(axis, extent, step)
-    spread = padded[..., :: dilation[0], :: dilation[1]]
+        input = input.unfold(axis, extent, step)
+    spread = input[..., :: dilation[0], :: dilation[1]]
     return spread.permute(0, 1, 4, 5, 2, 3)
 
 
