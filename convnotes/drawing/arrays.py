@@ -1,0 +1,147 @@
+"""Arrays of numbers: one step of a kernel, channels and filters, counts, matrices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from convnotes.drawing.canvas import (
+    CELL,
+    INPUT,
+    KERNEL,
+    OUTPUT,
+    canvas,
+    cell,
+    factor,
+    finished,
+    grid,
+    line,
+    number,
+    write,
+)
+
+
+def step(
+    input: Any,
+    kernel: Any,
+    output: Any,
+    position: tuple[int, int],
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+) -> Figure:
+    """Draw one output value: what the kernel covers, the products, and their sum.
+
+    ``input`` (H, W), ``kernel`` (K_h, K_w) and ``output`` (H_out, W_out) are arrays of
+    one channel; ``position`` is the (row, column) of the output value.
+    """
+    input, kernel, output = np.asarray(input), np.asarray(kernel), np.asarray(output)
+    padded = np.pad(input, padding)
+    reads = [
+        (stride * position[0] + dilation * u, stride * position[1] + dilation * v)
+        for u, v in np.ndindex(kernel.shape)
+    ]
+    (rows, columns), gap = padded.shape, 1.4
+    middle, right = columns + gap, columns + kernel.shape[1] + 2 * gap
+    height = max(rows, kernel.shape[0], output.shape[0])
+    axes = canvas(right + output.shape[1], height + 1.3 + 0.75 * kernel.shape[0])
+    grid(axes, (0, 1), padded, INPUT, "input", strong=reads, border=padding)
+    grid(
+        axes,
+        (middle, 1),
+        kernel,
+        KERNEL,
+        "kernel",
+        strong=list(np.ndindex(kernel.shape)),
+    )
+    grid(axes, (right, 1), output, OUTPUT, "output", strong=[position])
+    write(axes, middle - gap / 2, 1 + height / 2, "∗", 16)
+    write(axes, right - gap / 2, 1 + height / 2, "=", 16)
+    terms = [
+        f"{number(padded[y, x])} · {factor(weight)}"
+        for (y, x), weight in zip(reads, kernel.ravel(), strict=True)
+    ]
+    for u in range(kernel.shape[0]):
+        line = " + ".join(terms[u * kernel.shape[1] : (u + 1) * kernel.shape[1]])
+        line = ("+ " if u else "    ") + line
+        if u == kernel.shape[0] - 1:
+            line += f"  =  {number(output[position])}"
+        write(axes, 0, height + 1.7 + 0.75 * u, line, 10.5, "left")
+    return finished(axes)
+
+
+def channels(input: Any, weight: Any, output: Any) -> Figure:
+    """Draw which channels mix: each row is one filter, each column one input channel.
+
+    ``input`` is (C_in, H, W), ``weight`` (C_out, C_in, K_h, K_w), ``output``
+    (C_out, H_out, W_out). Weights that are nan are left out: their channels do not mix.
+    """
+    input, weight, output = np.asarray(input), np.asarray(weight), np.asarray(output)
+    C_out, C_in, K_h, K_w = weight.shape
+    column = max(input.shape[2], K_w) + 1.6
+    row = max(K_h, output.shape[1]) + 1.5
+    top = input.shape[1] + 2.2
+    axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 0.4)
+    for c in range(C_in):
+        grid(axes, (c * column, 1), input[c], INPUT, f"input channel {c}")
+    for o in range(C_out):
+        y = top + o * row
+        for c in range(C_in):
+            if not np.isnan(weight[o, c]).any():
+                label = f"filter {o}, kernel {c}"
+                grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
+            if c:
+                write(axes, c * column - (column - K_w) / 2, y + K_h / 2, "+", 14)
+        write(axes, C_in * column - (column - K_w) / 2, y + K_h / 2, "→", 14)
+        grid(axes, (C_in * column, y), output[o], OUTPUT, f"output channel {o}")
+    return finished(axes)
+
+
+def grids(
+    named: Mapping[str, Any], color: str = INPUT, border: Sequence[int] = ()
+) -> Figure:
+    """Draw several small 2-D arrays of numbers side by side, each under its name.
+
+    Cells are tinted by their value. ``border``, one int for each array, says how many
+    outer rows and columns are padding; a border of nan cells is left blank.
+    """
+    arrays = [np.asarray(array) for array in named.values()]
+    borders = list(border) or [0] * len(arrays)
+    axes = canvas(
+        sum(array.shape[1] for array in arrays) + 1.4 * (len(arrays) - 1),
+        max(array.shape[0] for array in arrays) + 1,
+    )
+    x = 0.0
+    for name, array, width in zip(named, arrays, borders, strict=True):
+        grid(axes, (x, 1), array, color, name, border=width, shade=True)
+        x += array.shape[1] + 1.4
+    return finished(axes)
+
+
+def matrix(
+    values: Any, labels: Any = None, input_size: int = 0, output_size: int = 0
+) -> Figure:
+    """Draw a matrix: one cell an entry, zeros left blank, equal values in equal colours.
+
+    ``input_size`` and ``output_size`` rule a line after so many columns and rows, at the
+    borders of image rows say. ``labels`` are the texts of the cells, where given.
+    """
+    values = np.asarray(values)
+    rows, columns = values.shape
+    different = [value for value in np.unique(values) if value]
+    strength = dict(
+        zip(different, np.linspace(0.25, 0.95, len(different)), strict=True)
+    )
+    axes = canvas(columns, rows + 1, scale=min(CELL, 7.2 / columns))
+    title = f"one row an output ({rows}), one column an input ({columns})"
+    write(axes, columns / 2, 0.5, title, 10)
+    for y, x in np.argwhere(values):
+        cell(axes, (x, y + 1), KERNEL, strength[values[y, x]], edge=False)
+        if labels is not None:
+            write(axes, x + 0.5, y + 1.5, str(labels[y][x]), 10)
+    for x in range(0, columns + 1, input_size or columns):
+        line(axes, (x, x), (1, rows + 1), INPUT)
+    for y in range(0, rows + 1, output_size or rows):
+        line(axes, (0, columns), (y + 1, y + 1), OUTPUT)
+    return finished(axes)
