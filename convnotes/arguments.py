@@ -9,6 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 IntOrPair = int | Sequence[int]
@@ -24,12 +25,28 @@ def integer(name: str, value: Any, minimum: int) -> int:
     Traceback (most recent call last):
     ValueError: stride=0: expected an integer >= 1
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}={value!r}: expected an integer >= {minimum}")
-    number = operator.index(value)
+    expected = f"{name}={value!r}: expected an integer >= {minimum}"
+    if isinstance(value, bool) or getattr(value, "dtype", None) == torch.bool:
+        raise TypeError(expected)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(expected) from None
     if number < minimum:
-        raise ValueError(f"{name}={value!r}: expected an integer >= {minimum}")
+        raise ValueError(expected)
     return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value``, True or False; anything else is a ``TypeError``.
+
+    >>> flag("bias", "no")
+    Traceback (most recent call last):
+    TypeError: bias='no': expected True or False
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: expected True or False")
+    return value
 
 
 def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
@@ -51,11 +68,27 @@ def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
         raise type(error)(expected) from None
 
 
-def layer_shapes(input: Any, weight: Any, bias: Any = None, groups: int = 1) -> None:
+def divides(name: str, groups: int, **counts: int) -> None:
+    """Check that ``groups`` divides each of the counts of channels.
+
+    >>> divides("groups", 3, in_channels=6, out_channels=8)
+    Traceback (most recent call last):
+    ValueError: groups=3: expected a divisor of out_channels=8
+    """
+    for counted, count in counts.items():
+        if count % groups:
+            raise ValueError(
+                f"{name}={groups}: expected a divisor of {counted}={count}"
+            )
+
+
+def layer_shapes(
+    input: Any, weight: Any, bias: Any = None, groups: int | None = 1
+) -> None:
     """Check that the arrays or tensors of a layer fit together.
 
     ``input`` is (N, C_in, H, W), ``weight`` (C_out, C_in / groups, K_h, K_w) and
-    ``bias``, where given, (C_out,).
+    ``bias``, where given, (C_out,). ``groups=None`` means one group for each channel.
 
     >>> import numpy as np
     >>> layer_shapes(np.zeros((1, 3, 8, 8)), np.zeros((4, 2, 3, 3)))
@@ -65,11 +98,22 @@ for input of shape (1, 3, 8, 8)
     """
     axes("input", input, "(N, C_in, H, W)")
     axes("weight", weight, "(C_out, C_in, K_h, K_w)")
-    channels = input.shape[1] // groups
-    if weight.shape[1] != channels:
+    of_input, of_weight = tuple(input.shape), tuple(weight.shape)
+    if 0 in of_input[1:]:
+        raise ValueError(f"input of shape {of_input}: expected sizes of at least 1")
+    if 0 in of_weight:
+        raise ValueError(f"weight of shape {of_weight}: expected sizes of at least 1")
+    groups = of_input[1] if groups is None else integer("groups", groups, minimum=1)
+    if of_input[1] % groups or of_weight[0] % groups:
         raise ValueError(
-            f"weight of shape {tuple(weight.shape)}: expected (C_out, {channels}, K_h, K_w) "
-            f"for input of shape {tuple(input.shape)}"
+            f"groups={groups}: expected a divisor of the {of_input[1]} channels of input "
+            f"and of the {of_weight[0]} filters of weight"
+        )
+    if of_weight[1] != of_input[1] // groups:
+        raise ValueError(
+            f"weight of shape {of_weight}: "
+            f"expected (C_out, {of_input[1] // groups}, K_h, K_w) "
+            f"for input of shape {of_input}"
         )
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(
@@ -103,6 +147,8 @@ def tensors(**named: Any) -> None:
             raise TypeError(
                 f"{name} is {tensor.dtype}: expected a floating-point tensor"
             )
+    if not given:
+        raise TypeError(f"{next(iter(named))}=None: expected a torch.Tensor")
     first, *others = given
     for name in others:
         one, other = given[first], given[name]
@@ -111,3 +157,26 @@ def tensors(**named: Any) -> None:
                 f"{name} is {other.dtype} on {other.device}: "
                 f"expected {one.dtype} on {one.device}, as {first}"
             )
+
+
+def arrays(**named: Any) -> tuple[Any, ...]:
+    """Return all as float64 NumPy arrays, tensors too; None stays None.
+
+    >>> arrays(input=torch.ones(2), bias=None)
+    (array([1., 1.]), None)
+    >>> arrays(input="a picture")
+    Traceback (most recent call last):
+    TypeError: input='a picture': expected real numbers
+    """
+    return tuple(
+        None if value is None else _array(name, value) for name, value in named.items()
+    )
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    if isinstance(value, torch.Tensor) and not value.is_complex():
+        return value.detach().cpu().double().numpy()
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name}={value!r}: expected real numbers")
+    return array.astype(np.float64)

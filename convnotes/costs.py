@@ -8,6 +8,9 @@ so MACs = weights x positions. A variant changes how many weights there are
 from dataclasses import dataclass
 from math import prod
 
+from convnotes.arguments import IntOrPair, divides, flag, integer, pair
+from convnotes.shapes import conv_output_size
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -25,6 +28,8 @@ class Cost:
     Cost(params=224, macs=2000, elements_moved=1000)
     >>> layer.intensity
     2.0
+    >>> sum([layer, layer, layer]).macs
+    3000
     """
 
     params: int = 0
@@ -40,7 +45,8 @@ class Cost:
             self.elements_moved + other.elements_moved,
         )
 
-    __radd__ = __add__
+    def __radd__(self, other: object) -> "Cost":
+        return self if other == 0 else NotImplemented  # sum() starts from 0
 
     @property
     def intensity(self) -> float:
@@ -70,4 +76,50 @@ def layer_cost(
         params=params,
         macs=weights * prod(positions),
         elements_moved=prod(input_shape) + params + prod(output_shape),
+    )
+
+
+def convolution_cost(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: IntOrPair,
+    input_size: IntOrPair,
+    *,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    bias: bool = False,
+) -> Cost:
+    """Count what a layer that gathers costs for one image; the variants' costs call this.
+
+    Weights are ``C_out * (C_in / groups) * K_h * K_w``, used at each of the
+    ``H_out * W_out`` output positions; padded zeros are multiplied like any other value.
+
+    Raises ``ValueError`` if an argument is too small, the kernel does not fit, or
+    ``groups`` does not divide the channels.
+
+    >>> convolution_cost(8, 8, kernel_size=3, input_size=(32, 32), groups=4)
+    Cost(params=144, macs=129600, elements_moved=15536)
+    """
+    in_channels = integer("in_channels", in_channels, minimum=1)
+    out_channels = integer("out_channels", out_channels, minimum=1)
+    groups = integer("groups", groups, minimum=1)
+    divides("groups", groups, in_channels=in_channels, out_channels=out_channels)
+    kernel_size = pair("kernel_size", kernel_size, minimum=1)
+    input_size = pair("input_size", input_size, minimum=1)
+    height, width = map(
+        conv_output_size,
+        input_size,
+        kernel_size,
+        pair("stride", stride, minimum=1),
+        pair("padding", padding, minimum=0),
+        pair("dilation", dilation, minimum=1),
+    )
+    return layer_cost(
+        weight_shape=(out_channels, in_channels // groups, *kernel_size),
+        positions=(height, width),
+        input_shape=(in_channels, *input_size),
+        output_shape=(out_channels, height, width),
+        bias=flag("bias", bias),
     )

@@ -22,8 +22,9 @@ def as_matrix(
     ``function(x).flatten() == as_matrix(function, x.shape[1:]) @ x.flatten()``. The
     matrix is (output elements, input elements), both in C, H, W order.
 
-    Raises ``ValueError`` if ``input_shape`` is not positive, or if the function does
-    not map zero to zero: with a bias it is affine, and no matrix says all of it.
+    Raises ``ValueError`` if ``input_shape`` is not positive, or if the function is not
+    linear: with a bias it moves zero, and no matrix says that. ``TypeError`` if
+    ``input_shape`` is no tuple.
 
     >>> from convnotes.standard import conv2d
     >>> kernel = torch.tensor([[[[1.0, 2.0]]]], dtype=torch.float64)
@@ -32,11 +33,15 @@ def as_matrix(
             [0., 1., 2., 0.],
             [0., 0., 1., 2.]], dtype=torch.float64)
     """
+    if not isinstance(input_shape, tuple | list):
+        raise TypeError(f"input_shape={input_shape!r}: expected a tuple of sizes")
+    if not input_shape:
+        raise ValueError(f"input_shape={input_shape!r}: expected at least one size")
     shape = tuple(integer("input_shape", size, minimum=1) for size in input_shape)
-    if function(torch.zeros(1, *shape, dtype=dtype)).any():
-        raise ValueError(
-            "function: expected a linear one, but it maps zero to something else"
-        )
     elements = prod(shape)
     units = torch.eye(elements, dtype=dtype).reshape(elements, *shape)
-    return function(units).flatten(1).T
+    matrix = function(units).flatten(1).T
+    probe = torch.arange(1, elements + 1, dtype=dtype).cos()
+    if not torch.allclose(matrix @ probe, function(probe.reshape(1, *shape)).flatten()):
+        raise ValueError(f"function={function!r}: expected a linear function")
+    return matrix

@@ -88,9 +88,11 @@ def show_source(function: Callable[..., Any]) -> Source:
         return dilation * (kernel_size - 1) + 1
     """
     source = textwrap.dedent(inspect.getsource(function))
-    definition = ast.parse(source).body[0]
     lines = source.rstrip().splitlines()
-    if ast.get_docstring(definition) is not None:  # type: ignore[arg-type]
-        docstring = definition.body[0]  # type: ignore[attr-defined]
-        del lines[docstring.lineno - 1 : docstring.end_lineno]
+    for node in reversed(list(ast.walk(ast.parse(source)))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            docstring = node.body[0]
+            end = docstring.end_lineno or docstring.lineno
+            followed_by_blank = lines[end : end + 1] == [""]
+            del lines[docstring.lineno - 1 : end + followed_by_blank]
     return Source("\n".join(lines))

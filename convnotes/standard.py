@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from convnotes.arguments import IntOrPair, integer, layer_shapes, pair, tensors
-from convnotes.costs import Cost, layer_cost
+from convnotes.arguments import IntOrPair, arrays, layer_shapes, pair, tensors
+from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size
 from convnotes.windows import contract, windows
 
@@ -36,8 +36,7 @@ def conv2d_loops(
     >>> conv2d_loops(np.ones((1, 2, 3, 4)), np.ones((1, 2, 3, 3)))
     array([[[[18., 18.]]]])
     """
-    input, weight = np.asarray(input), np.asarray(weight)
-    bias = None if bias is None else np.asarray(bias)
+    input, weight, bias = arrays(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias)
     N, C_in, H, W = input.shape
     C_out, _, K_h, K_w = weight.shape
@@ -106,22 +105,13 @@ def conv2d_cost(
     >>> conv2d_cost(3, 4, kernel_size=3, input_size=64, padding=1)
     Cost(params=108, macs=442368, elements_moved=28780)
     """
-    in_channels = integer("in_channels", in_channels, minimum=1)
-    out_channels = integer("out_channels", out_channels, minimum=1)
-    kernel_size = pair("kernel_size", kernel_size, minimum=1)
-    input_size = pair("input_size", input_size, minimum=1)
-    strides, paddings = (
-        pair("stride", stride, minimum=1),
-        pair("padding", padding, minimum=0),
-    )
-    dilations = pair("dilation", dilation, minimum=1)
-    height, width = map(
-        conv_output_size, input_size, kernel_size, strides, paddings, dilations
-    )
-    return layer_cost(
-        weight_shape=(out_channels, in_channels, *kernel_size),
-        positions=(height, width),
-        input_shape=(in_channels, *input_size),
-        output_shape=(out_channels, height, width),
+    return convolution_cost(
+        in_channels,
+        out_channels,
+        kernel_size,
+        input_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
         bias=bias,
     )

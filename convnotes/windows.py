@@ -70,11 +70,20 @@ def contract(gathered: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
     (C_in * K_h * K_w) rows and (H_out * W_out) columns, the gathered values of an
     image are one matrix, and the contraction is one matrix product.
 
+    Raises ``ValueError`` if the shapes do not fit.
+
     >>> import torch
     >>> gathered = windows(torch.ones(1, 2, 4, 5), kernel_size=3)
     >>> contract(gathered, torch.ones(7, 2, 3, 3)).shape
     torch.Size([1, 7, 2, 3])
     """
+    axes("gathered", gathered, "(N, C_in, K_h, K_w, H_out, W_out)")
+    C_in, K_h, K_w = gathered.shape[1:4]
+    if weight.shape[1:] != gathered.shape[1:4]:
+        raise ValueError(
+            f"weight of shape {tuple(weight.shape)}: "
+            f"expected (C_out, {C_in}, {K_h}, {K_w})"
+        )
     columns = gathered.flatten(1, 3).flatten(2)
     output = weight.flatten(1) @ columns
     if bias is not None:

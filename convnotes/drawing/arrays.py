@@ -87,13 +87,12 @@ def channels(input: Any, weight: Any, output: Any) -> Figure:
         grid(axes, (c * column, 1), input[c], INPUT, f"input channel {c}")
     for o in range(C_out):
         y = top + o * row
-        for c in range(C_in):
-            if not np.isnan(weight[o, c]).any():
-                label = f"filter {o}, kernel {c}"
-                grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
-            if c:
-                write(axes, c * column - (column - K_w) / 2, y + K_h / 2, "+", 14)
-        write(axes, C_in * column - (column - K_w) / 2, y + K_h / 2, "→", 14)
+        mixed = [c for c in range(C_in) if not np.isnan(weight[o, c]).any()]
+        for c in mixed:
+            label = f"filter {o}, kernel {c}"
+            grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
+            sign = "→" if c == mixed[-1] else "+"
+            write(axes, c * column + (column + K_w) / 2, y + K_h / 2, sign, 14)
         grid(axes, (C_in * column, y), output[o], OUTPUT, f"output channel {o}")
     return finished(axes)
 

@@ -1,7 +1,7 @@
 """Grey pictures and curves."""
 
 from collections.abc import Mapping
-from itertools import groupby
+from itertools import cycle, groupby
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def curves(
     """
     figure = Figure(figsize=(5.6, 3.2))
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel, **axis)
-    for marker, (name, (x, y)) in zip("osD^v", named.items(), strict=False):
+    for marker, (name, (x, y)) in zip(cycle("osD^v"), named.items(), strict=False):
         axes.plot(x, y, marker=marker, markersize=5, label=name)
     axes.legend(frameon=False)
     figure.tight_layout(pad=0.4)

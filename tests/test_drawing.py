@@ -1,0 +1,251 @@
+"""Pictures are figures, the same bytes every time, and say what their numbers say."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from convnotes import drawing
+
+IMAGE = np.arange(20.0).reshape(4, 5) - 7
+KERNEL = np.array([[1.0, 0.0, -1.0], [2.0, 0.5, 0.0]])
+NAN = float("nan")
+
+# One call of each function that draws: its arguments, then its options.
+CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "step": (
+        [IMAGE, KERNEL, np.arange(12.0).reshape(3, 4), (1, 2)],
+        {"stride": 2, "padding": 2, "dilation": 2},
+    ),
+    "channels": (
+        [np.stack([IMAGE, -IMAGE]), np.ones((3, 2, 2, 3)), np.ones((3, 3, 3))],
+        {},
+    ),
+    "grids": (
+        [{name: np.pad(KERNEL, (0, 1), constant_values=NAN) for name in "abcd"}],
+        {"border": (0, 0, 1, 1), "color": drawing.OUTPUT},
+    ),
+    "stack": ([[[[0, 2], [1, 3], [2, 4]], [[0, 1], [1, 2]]], [5, 3, 2]], {"of": 1}),
+    "matrix": (
+        [np.kron(np.eye(2), KERNEL)],
+        {"labels": np.arange(24).reshape(4, 6), "input_size": 3, "output_size": 2},
+    ),
+    "variants": (
+        [{"one": ([(0, 1)], [np.eye(2)]), "two": ([(1.5, 0)], [np.eye(2), KERNEL])}],
+        {"written": ["two"], "side": 3, "columns": 1},
+    ),
+    "pictures": ([{"ramp": IMAGE, "flat": np.ones((3, 2))}], {"levels": 5}),
+    "curves": (
+        [
+            {"up": ([1, 2, 3], [1.0, 4.0, 9.0]), "down": (IMAGE[0], -IMAGE[1])},
+            "layers",
+            "pixels",
+        ],
+        {"yscale": "symlog", "title": "two curves"},
+    ),
+}
+
+
+def draw(name: str) -> Figure:
+    """Return the figure of one call, in the style that ``setup`` gives a page."""
+    arguments, options = CALLS[name]
+    with matplotlib.rc_context(drawing.STYLE):
+        figure = getattr(drawing, name)(*arguments, **options)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def svg(figure: Figure) -> bytes:
+    file = BytesIO()
+    drawing.save(figure, file)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def digests() -> dict[str, str]:
+    return {name: hashlib.sha256(svg(draw(name))).hexdigest() for name in CALLS}
+
+
+def test_every_function_that_draws_is_tried_here() -> None:
+    public = {
+        name for name in drawing.__all__ if inspect.isfunction(getattr(drawing, name))
+    }
+    assert public == {*CALLS, "save"}, "give every new function a call in CALLS"
+
+
+def test_the_same_bytes_in_a_process_that_hashes_otherwise(
+    fresh_process: Callable[..., str],
+) -> None:
+    once = digests()
+    assert len(set(once.values())) == len(CALLS)
+    code = "from test_drawing import digests; print(digests())"
+    assert fresh_process(code, hash_seed="7") == repr(once)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_saved_figure_is_svg_without_a_date_and_unchanged_by_saving(
+    name: str, tmp_path: Path
+) -> None:
+    figure = draw(name)
+    drawing.save(figure, tmp_path / "once.svg")
+    drawing.save(figure, str(tmp_path / "again.svg"))
+    once = (tmp_path / "once.svg").read_bytes()
+    assert once == (tmp_path / "again.svg").read_bytes()
+    assert b"<svg" in once
+    assert b"dc:date" not in once
+
+
+def arrays(value: Any) -> list[Any]:
+    """Return all the arrays somewhere in nested arguments."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [array for one in value for array in arrays(one)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_array_is_changed(name: str) -> None:
+    given = arrays(CALLS[name])
+    before = [array.copy() for array in given]
+    draw(name)
+    for array, copy in zip(given, before, strict=True):
+        np.testing.assert_array_equal(array, copy, strict=True)
+
+
+def test_drawing_imports_no_variant(fresh_process: Callable[..., str]) -> None:
+    code = "import convnotes.drawing, sys; print(*sys.modules)"
+    imported = [name for name in fresh_process(code).split() if "convnotes." in name]
+    assert all(name.startswith("convnotes.drawing") for name in imported), imported
+
+
+# What the pictures say.
+
+
+def texts(figure: Figure) -> list[str]:
+    """Return all that is written in the figure, with the keyboard's minus sign."""
+    written = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return [text.replace("−", "-") for text in written]
+
+
+def cells(figure: Figure) -> list[Rectangle]:
+    (axes,) = figure.axes
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def cells_edged(figure: Figure, color: str) -> int:
+    return sum(cell.get_edgecolor()[:3] == to_rgb(color) for cell in cells(figure))
+
+
+def test_a_step_says_the_products_and_their_sum() -> None:
+    image = np.arange(12.0).reshape(3, 4)
+    kernel = np.array([[1.0, 2.0], [3.0, 4.0]])
+    # With a padding of 1 and a stride of 2, output (1, 1) reads from row and column 1.
+    total = 5 * 1 + 6 * 2 + 9 * 3 + 10 * 4
+    output = np.array([[0.0, 17.0, 6.0], [59.0, total, 61.0]])
+    figure = drawing.step(image, kernel, output, (1, 1), stride=2, padding=1)
+    said = "".join(texts(figure)).replace(" ", "")
+    assert said.endswith("5·1+6·2+9·3+10·4=84")
+    assert {"input", "kernel", "output"} < set(texts(figure))
+    assert cells_edged(figure, drawing.INPUT) == 3 * 4
+    assert cells_edged(figure, drawing.PADDING) == 5 * 6 - 3 * 4
+    assert cells_edged(figure, drawing.KERNEL) == 2 * 2
+    assert cells_edged(figure, drawing.OUTPUT) == 2 * 3
+
+
+def test_a_step_spreads_the_kernel_by_the_dilation() -> None:
+    output = np.zeros((4, 3))
+    figure = drawing.step(IMAGE, [[1.0, 1.0]], output, (1, 2), dilation=2)
+    # Row 1 of the image is -2 -1 0 1 2, and columns 2 and 4 are read.
+    assert "".join(texts(figure)).replace(" ", "").endswith("0·1+2·1=0")
+
+
+def test_channels_that_do_not_mix_have_no_kernel() -> None:
+    weight = np.ones((2, 2, 2, 3))
+    weight[1, 0] = NAN
+    figure = drawing.channels(np.ones((2, 4, 5)), weight, np.ones((2, 3, 3)))
+    assert [text for text in texts(figure) if text[-1:].isdigit() and " " in text] == [
+        *("input channel 0", "input channel 1"),
+        *("filter 0, kernel 0", "filter 0, kernel 1", "output channel 0"),
+        *("filter 1, kernel 1", "output channel 1"),
+    ]
+
+
+def test_a_plus_stands_between_kernels_and_nowhere_else() -> None:
+    one_to_one = np.ones((3, 3, 2, 2))
+    one_to_one[~np.eye(3, dtype=bool)] = NAN
+    figure = drawing.channels(np.ones((3, 4, 5)), one_to_one, np.ones((3, 3, 4)))
+    assert texts(figure).count("+") == 0
+
+
+def test_grids_write_every_number_and_leave_nan_blank() -> None:
+    figure = drawing.grids({"a": [[1.0, 2.5], [NAN, -3.0]], "b": [[40.0]]})
+    assert texts(figure) == ["a", "1", "2.5", "-3", "b", "40"]
+
+
+def test_a_stack_marks_what_the_output_sees() -> None:
+    layers = [[[0, 1], [1, 2], [2, 3]], [[0, 1], [1, 2]]]
+    figure = drawing.stack(layers, sizes=[4, 3, 2], of=1)
+    marked = [
+        cell.get_xy()
+        for cell in cells(figure)
+        if min(to_rgb(cell.get_facecolor())) < 0.5
+    ]
+    top, middle, bottom = sorted({y for _, y in marked})
+    # The second output sees the last two of three positions, and these the last three of
+    # four pixels. Each row of cells is centred above the four pixels.
+    assert sorted(x for x, y in marked if y == top) == [1 + 1]
+    assert sorted(x for x, y in marked if y == middle) == [1 + 0.5, 2 + 0.5]
+    assert sorted(x for x, y in marked if y == bottom) == [1, 2, 3]
+
+
+def test_a_matrix_has_a_cell_for_each_entry_that_is_not_zero() -> None:
+    figure = drawing.matrix([[1.0, 2.0, 0.0], [0.0, 1.0, 2.0]], ["ab ", " ab"])
+    places = [cell.get_xy() for cell in cells(figure)]
+    assert places == [(0, 1), (1, 1), (1, 2), (2, 2)]
+    colors = [cell.get_facecolor() for cell in cells(figure)]
+    assert colors[0] == colors[2] != colors[1] == colors[3]
+    assert texts(figure)[1:] == [*"abab"]
+
+
+def test_variants_mark_the_positions_and_link_the_channels() -> None:
+    named = {
+        "read": ([(0, 2), (1.5, 0)], [np.eye(3)]),
+        "written": ([(1, 1)], [[[1, 1]]]),
+    }
+    (axes,) = drawing.variants(named, written=["written"], side=3).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [len(np.asarray(line.get_xdata())) for line in dots] == [2, 1]
+    assert [line.get_color() for line in dots] == [drawing.INPUT, drawing.OUTPUT]
+    links = [line for line in axes.lines if line.get_color() == drawing.KERNEL]
+    assert len(links) == 3 + 2  # the ones of the two matrices
+    starts, ends = zip(*(line.get_ydata() for line in links[3:]), strict=True)
+    assert (len({*starts}), len({*ends})) == (2, 1)  # two channels in, one out
+
+
+def test_pictures_go_from_black_to_white() -> None:
+    (axes,) = drawing.pictures({"ramp": [[-1.0, 0.0, 3.0]]}, levels=5).axes
+    assert axes.get_title() == "ramp"
+    assert [patch.get_facecolor()[0] for patch in axes.patches] == [0.0, 0.25, 1.0]
+
+
+def test_curves_hold_the_numbers_they_were_given() -> None:
+    named = {"a": ([1, 2], [3, 4]), "b": ([5], [6])}
+    (axes,) = drawing.curves(named, "x", "y", title="t").axes
+    for line, (name, points) in zip(axes.lines, named.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_data(), points)
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("x", "y", "t")
+
+
+def test_no_curve_is_left_out() -> None:
+    figure = drawing.curves({str(n): ([0, 1], [0, n]) for n in range(6)}, "x", "y")
+    assert len(figure.axes[0].lines) == 6
