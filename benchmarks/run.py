@@ -80,7 +80,9 @@ def main() -> None:
         "repeats": REPEATS,
         "results": results,
     }
-    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    RECORD.write_text(
+        json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     for result in results:
         print(result)
 

@@ -1,8 +1,8 @@
 """Argument checking, in one place.
 
-Every public function of the package asks here before it computes anything. A
-message names the argument, its value and what was expected: a wrong value is a
-``ValueError``, a wrong type a ``TypeError``.
+The public functions that compute ask here before they do. A message names the
+argument, its value and what was expected: a wrong value is a ``ValueError``, a wrong
+type a ``TypeError``.
 """
 
 import operator

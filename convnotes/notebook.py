@@ -16,7 +16,7 @@ from convnotes.drawing import STYLE
 
 
 def setup(seed: int = 0) -> None:
-    """Fix all that could make two runs of a notebook differ.
+    """Fix what could make two runs of a notebook differ.
 
     Seeds torch and NumPy, runs torch on one thread with deterministic algorithms,
     sets how numbers print, and shows figures as SVG that is the same every time.
@@ -48,18 +48,21 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
 
     Nothing is timed here: the record says when and on what machine that was done, and
     is made anew by ``make bench``. The path is seen from the folder of the notebooks.
+    Raises ``ValueError`` if no case begins so.
     """
     stored = json.loads(Path(record).read_text(encoding="utf-8"))
+    results = [one for one in stored["results"] if one["case"].startswith(case)]
+    if not results:
+        raise ValueError(f"case={case!r}: expected the beginning of a case in {record}")
     versions = ", ".join(
         f"{name} {version}" for name, version in stored["versions"].items()
     )
     print(f"{stored['machine']}; {versions}; {stored['date']}")
-    for result in stored["results"]:
-        if result["case"].startswith(case):
-            threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
-            taken = ", ".join(f"{way} {ms:.1f} ms" for way, ms in result["ms"].items())
-            print(f"{result['case']}, {threads}")
-            print(f"    {taken}, ratio {result['ratio']:.2f}")
+    for result in results:
+        threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
+        taken = ", ".join(f"{way} {ms:.2f} ms" for way, ms in result["ms"].items())
+        print(f"{result['case']}, {threads}")
+        print(f"    {taken}, ratio {result['ratio']:.2f}")
 
 
 class Source:

@@ -53,10 +53,12 @@ def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
     >>> receptive_field([Window((3, 5)), Window(3)])
     ReceptiveField(size=(5, 7), stride=(1, 1), padding=(0, 0))
     """
-    try:
-        stack = [Window(*window) for window in windows]
-    except TypeError:
-        raise TypeError(f"windows={windows!r}: expected a list of Window") from None
+    if not isinstance(windows, Iterable) or isinstance(windows, Window):
+        raise TypeError(f"windows={windows!r}: expected a list of Window")
+    stack = list(windows)
+    for number, window in enumerate(stack):
+        if not isinstance(window, Window):
+            raise TypeError(f"windows[{number}]={window!r}: expected a Window")
     height, width = (_one_axis(stack, axis) for axis in (0, 1))
     if any(
         isinstance(argument, tuple | list) for window in stack for argument in window

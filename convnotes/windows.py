@@ -1,7 +1,7 @@
 """The two steps of every convolution: gather, then contract.
 
-``windows`` answers *where does it look*: it lays the input values that stand
-under the kernel side by side, without copying them. ``contract`` answers *which
+``windows`` answers *where does it look*: it lays the input values that stand under
+the kernel side by side, as a view of the padded input. ``contract`` answers *which
 channels mix*: all of them, by one matrix product for each image. Most variants
 change one of the two steps and leave the other alone.
 """

@@ -174,8 +174,8 @@ def test_channels_that_do_not_mix_have_no_kernel() -> None:
     figure = drawing.channels(np.ones((2, 4, 5)), weight, np.ones((2, 3, 3)))
     assert [text for text in texts(figure) if text[-1:].isdigit() and " " in text] == [
         *("input channel 0", "input channel 1"),
-        *("filter 0, kernel 0", "filter 0, kernel 1", "output channel 0"),
-        *("filter 1, kernel 1", "output channel 1"),
+        *("∗ filter 0, kernel 0", "∗ filter 0, kernel 1", "output channel 0"),
+        *("∗ filter 1, kernel 1", "output channel 1"),
     ]
 
 

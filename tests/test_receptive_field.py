@@ -105,9 +105,10 @@ def test_no_layers_see_one_pixel() -> None:
     assert receptive_field([]) == ReceptiveField(size=1, stride=1, padding=0)
 
 
-def test_any_iterable_of_any_tuples_will_do() -> None:
+def test_any_iterable_of_windows_will_do() -> None:
     assert receptive_field(Window(3) for _ in range(3)).size == 7
-    assert receptive_field([(3, 2), (3,)]).size == 7  # type: ignore[list-item]
+    with rejects(TypeError, "windows[0]=(3, 2): expected a Window"):
+        receptive_field([(3, 2)])  # type: ignore[list-item]
     assert receptive_field([Window(np.int64(3), stride=[2, 1])]).stride == (2, 1)  # type: ignore[arg-type]
 
 

@@ -1,9 +1,8 @@
 """The book's pictures: numbers and arrays in, a matplotlib figure out.
 
-Nothing is computed here that a page relies on. Colours mean the same everywhere:
-blue is input, orange is kernel, green is output, grey is padding. They are Okabe
-and Ito's, which readers with colour-blindness can tell apart, and every grid also
-has its name above it.
+Nothing is computed here that a page relies on. In every picture of a grid blue is
+input, orange is kernel, green is output, grey is padding. The colours are Okabe and
+Ito's, which readers with colour-blindness can tell apart, and names stand beside them.
 """
 
 from convnotes.drawing.arrays import channels, grids, matrix, step

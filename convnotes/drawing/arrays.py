@@ -82,14 +82,14 @@ def channels(input: Any, weight: Any, output: Any) -> Figure:
     column = max(input.shape[2], K_w) + 1.6
     row = max(K_h, output.shape[1]) + 1.5
     top = input.shape[1] + 2.2
-    axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 0.4)
+    axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 1.4)
     for c in range(C_in):
         grid(axes, (c * column, 1), input[c], INPUT, f"input channel {c}")
     for o in range(C_out):
         y = top + o * row
         mixed = [c for c in range(C_in) if not np.isnan(weight[o, c]).any()]
         for c in mixed:
-            label = f"filter {o}, kernel {c}"
+            label = f"∗ filter {o}, kernel {c}"
             grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
             sign = "→" if c == mixed[-1] else "+"
             write(axes, c * column + (column + K_w) / 2, y + K_h / 2, sign, 14)
@@ -133,14 +133,14 @@ def matrix(
         zip(different, np.linspace(0.25, 0.95, len(different)), strict=True)
     )
     axes = canvas(columns, rows + 1, scale=min(CELL, 7.2 / columns))
-    title = f"one row an output ({rows}), one column an input ({columns})"
+    title = f"{rows} rows: output values; {columns} columns: input values"
     write(axes, columns / 2, 0.5, title, 10)
     for y, x in np.argwhere(values):
         cell(axes, (x, y + 1), KERNEL, strength[values[y, x]], edge=False)
         if labels is not None:
             write(axes, x + 0.5, y + 1.5, str(labels[y][x]), 10)
     for x in range(0, columns + 1, input_size or columns):
-        line(axes, (x, x), (1, rows + 1), INPUT)
+        line(axes, (x, x), (1, rows + 1), INPUT, above=True)
     for y in range(0, rows + 1, output_size or rows):
-        line(axes, (0, columns), (y + 1, y + 1), OUTPUT)
+        line(axes, (0, columns), (y + 1, y + 1), OUTPUT, above=True)
     return finished(axes)
