@@ -32,6 +32,9 @@ class ReceptiveField(NamedTuple):
     ``size`` is the extent that one output position sees, ``stride`` the distance
     between the fields of neighbouring outputs, and ``padding`` how far the first field
     hangs over the input's border.
+
+    >>> receptive_field([Window(7, stride=2, padding=3)])
+    ReceptiveField(size=7, stride=2, padding=3)
     """
 
     size: IntOrPair

@@ -89,8 +89,19 @@ def name_languages(app: Sphinx, doctree: nodes.document) -> None:
                 entry["classes"].append(f"language-{code}")
 
 
+def list_bibliography(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Make bibliography entries items of their list: their own role may stand in no list."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            'role="doc-biblioentry"', 'role="listitem"'
+        )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", link_repository)
     app.connect("doctree-read", name_languages)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", list_bibliography)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
