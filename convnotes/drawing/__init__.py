@@ -6,7 +6,7 @@ and Ito's, which readers with colour-blindness can tell apart, and every grid al
 has its name above it.
 """
 
-from convnotes.drawing.arrays import channels, grids, matrix, step
+from convnotes.drawing.arrays import channels, grids, matrix, product, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
 from convnotes.drawing.charts import curves, pictures
 from convnotes.drawing.links import stack, variants
@@ -22,6 +22,7 @@ __all__ = [
     "grids",
     "matrix",
     "pictures",
+    "product",
     "save",
     "stack",
     "step",
