@@ -125,6 +125,7 @@ class PointwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
         return pointwise_conv2d(input, self.weight, self.bias, self.stride)
 
 
