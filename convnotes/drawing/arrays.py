@@ -118,6 +118,32 @@ def grids(
     return finished(axes)
 
 
+def product(
+    weight: Any, input: Any, output: Any, position: tuple[int, int], column: str
+) -> Figure:
+    """Draw a matrix product, and one entry of it written out as a dot product.
+
+    ``weight`` is (C_out, C_in), ``input`` (C_in, P), ``output`` their product (C_out, P);
+    ``position`` is the (row, column) of the entry, and ``column`` says what a column is.
+    """
+    weight, input, output = np.asarray(weight), np.asarray(input), np.asarray(output)
+    (C_out, C_in), P = weight.shape, input.shape[1]
+    (o, p), gap, height = position, 1.4, max(C_out, C_in)
+    middle, right = C_in + gap, C_in + P + 2 * gap
+    axes = canvas(right + P, height + 2)
+    row = [(o, c) for c in range(C_in)]
+    read = [(c, p) for c in range(C_in)]
+    grid(axes, (0, 1), weight, KERNEL, "weight", strong=row)
+    grid(axes, (middle, 1), input, INPUT, f"input, {column}", strong=read)
+    grid(axes, (right, 1), output, OUTPUT, f"output, {column}", strong=[position])
+    write(axes, middle - gap / 2, 1 + height / 2, "·", 16)
+    write(axes, right - gap / 2, 1 + height / 2, "=", 16)
+    terms = [f"{factor(weight[o, c])} · {factor(input[c, p])}" for c in range(C_in)]
+    line = f"{' + '.join(terms)}  =  {number(output[position])}"
+    write(axes, 0, height + 1.7, line, 10.5, "left")
+    return finished(axes)
+
+
 def matrix(
     values: Any, labels: Any = None, input_size: int = 0, output_size: int = 0
 ) -> Figure:
