@@ -85,7 +85,7 @@ def contract(gathered: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
             f"expected (C_out, {C_in}, {K_h}, {K_w})"
         )
     columns = gathered.flatten(1, 3).flatten(2)
-    output = weight.flatten(1) @ columns
+    output = weight.flatten(1).expand(len(columns), -1, -1) @ columns
     if bias is not None:
         output = output + bias[:, None]
     return output.unflatten(2, gathered.shape[4:])
