@@ -2,6 +2,7 @@
 
     hidden[n, k, i, j] = sum over u, v of
         depthwise[k, 0, u, v] * input[n, k // M, S_h * i + D_h * u - P_h, S_w * j + D_w * v - P_w]
+
     output[n, o, i, j] = bias[o] + sum over k of pointwise[o, k] * hidden[n, k, i, j]
 
 Two layers in a row, a depthwise and a pointwise one. Together they are a standard
@@ -219,6 +220,7 @@ groups=16, bias=False)
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
         return self.pointwise(self.depthwise(input))
 
 

@@ -26,6 +26,7 @@ def execute(path: Path) -> None:
     client = NotebookClient(
         notebook,
         record_timing=False,
+        coalesce_streams=True,  # else where printed text is cut depends on the moment
         timeout=300,
         resources=resources,
         extra_arguments=["--log-level=ERROR"],
