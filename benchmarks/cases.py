@@ -1,10 +1,11 @@
-"""What is timed: for each case, the package's way and the one it is compared with."""
+"""What is timed: for each case, one way (mostly the package's) and what it is compared with."""
 
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
+from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.standard import conv2d
 
@@ -60,9 +61,34 @@ def pointwise_training() -> dict[str, Way]:
     return {"convnotes": step(pointwise_conv2d), "torch": step(F.conv2d)}
 
 
+def depthwise_separable() -> dict[str, Way]:
+    """Return 256 → 256 channels, 3×3, on 8 images of 56×56, forward."""
+    input = torch.randn(8, 256, 56, 56)
+    first, second = torch.randn(256, 1, 3, 3), torch.randn(256, 256, 1, 1)
+    return {
+        "convnotes": lambda: depthwise_separable_conv2d(
+            input, first, second, padding=1
+        ),
+        "torch": lambda: F.conv2d(
+            F.conv2d(input, first, padding=1, groups=256), second
+        ),
+    }
+
+
+def depthwise_separable_or_standard() -> dict[str, Way]:
+    """Return torch's two layers and torch's standard one, of the same sizes."""
+    input, weight = torch.randn(8, 256, 56, 56), torch.randn(256, 256, 3, 3)
+    return {
+        "two layers": depthwise_separable()["torch"],
+        "standard": lambda: F.conv2d(input, weight, padding=1),
+    }
+
+
 CASES = {
     "standard": standard,
     "standard, forward and backward": standard_training,
     "pointwise": pointwise,
     "pointwise, forward and backward": pointwise_training,
+    "depthwise separable layer": depthwise_separable,
+    "depthwise separable or standard": depthwise_separable_or_standard,
 }

@@ -49,7 +49,8 @@ def measure(threads: int) -> list[dict[str, Any]]:
     results = []
     for name, case in CASES.items():
         taken = milliseconds(case())
-        ratio = round(taken["convnotes"] / taken["torch"], 2)
+        one, other = taken.values()
+        ratio = round(one / other, 2)
         results.append({"case": name, "threads": threads, "ms": taken, "ratio": ratio})
     return results
 
