@@ -117,12 +117,12 @@ def grouped_conv2d(
     D_h, D_w = pair("dilation", dilation, minimum=1)
     W_out = conv_output_size(input.shape[3], K_w, S_w, P_w, D_w)
 
-    # Gather whole rows: under each other, all that one column of the kernel can see.
+    # Gather whole rows: all that one column of the kernel can see.
     rows = windows(input, (K_h, 1), (S_h, 1), (P_h, P_w), (D_h, 1))
-    # Contract: each of the filter's K_w columns is a filter, and gives a map, of its own.
+    # Contract: each of a filter's K_w columns is a filter, and makes a map.
     filters = weight.movedim(3, 1).flatten(0, 1)[..., None]
     maps = contract_groups(rows, filters, groups).unflatten(1, (C_out, K_w))
-    # Column v of the kernel stands D_w * v to the right: shift its map, and add.
+    # Column v of the kernel stands D_w * v to the right: shift its map and add.
     shifted = [map[..., D_w * v :: S_w] for v, map in enumerate(maps.unbind(2))]
     output = reduce(torch.add, [map[..., :W_out] for map in shifted])
     return output if bias is None else output + bias[:, None, None]
@@ -203,9 +203,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     groups = integer("groups", groups, minimum=1)
     channels = input.shape[1]
     divides("groups", groups, channels=channels)
-    return (
-        input.unflatten(1, (groups, channels // groups)).transpose(1, 2).flatten(1, 2)
-    )
+    table = input.unflatten(1, (groups, channels // groups))  # one row a group
+    return table.transpose(1, 2).flatten(1, 2)
 
 
 class GroupedConv2d(nn.Conv2d):
@@ -258,6 +257,7 @@ class GroupedConv2d(nn.Conv2d):
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        """Convolve images (N, C_in, H, W), or one image (C_in, H, W)."""
         padding: IntOrPair | str = self.padding
         if self.padding_mode != "zeros":
             input, padding = self._extended(input), 0
