@@ -1,11 +1,13 @@
 """What is timed: for each case, one way (mostly the package's) and what it is compared with."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from convnotes.depthwise_separable import depthwise_separable_conv2d
+from convnotes.grouped import grouped_conv2d
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.standard import conv2d
 
@@ -84,11 +86,41 @@ def depthwise_separable_or_standard() -> dict[str, Way]:
     }
 
 
-CASES = {
+def grouped(groups: int) -> dict[str, Way]:
+    """Return the standard case with its channels in groups, forward."""
+    input, weight = torch.randn(8, 64, 56, 56), torch.randn(64, 64 // groups, 3, 3)
+    return {
+        "convnotes": lambda: grouped_conv2d(input, weight, padding=1, groups=groups),
+        "torch": lambda: F.conv2d(input, weight, padding=1, groups=groups),
+    }
+
+
+def grouped_training(groups: int) -> dict[str, Way]:
+    """Return the same, forward and backward to input and weight."""
+    input = torch.randn(8, 64, 56, 56, requires_grad=True)
+    weight = torch.randn(64, 64 // groups, 3, 3, requires_grad=True)
+    given = torch.randn(8, 64, 56, 56)
+
+    def step(function: Callable[..., torch.Tensor]) -> Way:
+        def forward_and_backward() -> object:
+            output = function(input, weight, padding=1, groups=groups)
+            return torch.autograd.grad(output, (input, weight), given)
+
+        return forward_and_backward
+
+    return {"convnotes": step(grouped_conv2d), "torch": step(F.conv2d)}
+
+
+CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
     "standard, forward and backward": standard_training,
     "pointwise": pointwise,
     "pointwise, forward and backward": pointwise_training,
     "depthwise separable layer": depthwise_separable,
     "depthwise separable or standard": depthwise_separable_or_standard,
+    "grouped, 1 group": partial(grouped, 1),
+    "grouped, 4 groups": partial(grouped, 4),
+    "grouped, 8 groups": partial(grouped, 8),
+    "grouped, 8 groups, forward and backward": partial(grouped_training, 8),
+    "grouped, 32 groups": partial(grouped, 32),
 }
