@@ -138,6 +138,9 @@ class Phase(NamedTuple):
     There are ``outputs`` of them. They see the kernel positions ``taps`` (a slice of the
     flipped kernel, None if there are none), ``gap`` pixels apart, on the input with
     ``edges`` pixels of zeros before and after it; negative edges are cropped.
+
+    >>> phases(4, kernel_size=2, stride=1, padding=1)
+    [Phase(first=0, outputs=3, taps=slice(0, None, 1), gap=1, edges=(0, 0))]
     """
 
     first: int
