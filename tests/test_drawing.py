@@ -168,6 +168,13 @@ def test_a_step_spreads_the_kernel_by_the_dilation() -> None:
     assert "".join(texts(figure)).replace(" ", "").endswith("0·1+2·1=0")
 
 
+def test_a_step_is_named_as_told() -> None:
+    names = ("map", "row", "sum")
+    figure = drawing.step(IMAGE, KERNEL, np.zeros((3, 3)), (0, 0), names=names)
+    assert set(names) < set(texts(figure))
+    assert not {"input", "kernel", "output"} & set(texts(figure))
+
+
 def test_channels_that_do_not_mix_have_no_kernel() -> None:
     weight = np.ones((2, 2, 2, 3))
     weight[1, 0] = NAN
