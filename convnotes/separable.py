@@ -1,11 +1,15 @@
 """The spatially separable convolution: a column of neighbours, then a row of what came out.
 
-    middle[n, m, i, x] = sum over c, u of column[m, c, u, 0] * input[n, c, S_h * i + u - P_h, x]
-    output[n, o, i, j] = bias[o] +
-                         sum over m, v of row[o, m, 0, v] * middle[n, m, i, S_w * j + v - P_w]
+::
 
-Two standard convolutions, each along one axis and all channels mixed in each. They are
-one convolution with the kernels ``sum over m of column[m, c, :, 0] x row[o, m, 0, :]``.
+    middle[n, m, i, x] = sum over c and u of
+        column[m, c, u, 0] * input[n, c, S_h * i + u - P_h, x]
+    output[n, o, i, j] = bias[o] + sum over m and v of
+        row[o, m, 0, v] * middle[n, m, i, S_w * j + v - P_w]
+
+These are two standard convolutions, each along one axis, with all channels mixed in
+both. Together they are one, whose kernel from channel c to channel o is the sum over m
+of the products of ``column[m, c, :, 0]`` and ``row[o, m, 0, :]``.
 """
 
 from typing import Any
@@ -171,14 +175,15 @@ def separate(kernel: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
     if not matrix.isfinite().all():
         raise ValueError(f"kernel of shape {shape}: expected finite numbers in it")
 
-    U, S, V = torch.linalg.svd(matrix, full_matrices=False)  # matrix = U @ diag(S) @ V
+    U, S, V = torch.linalg.svd(matrix, full_matrices=False)
     columns, rows, strength = U.T[:rank], V[:rank], S[:rank, None]
     size = columns.abs()
-    largest = (size > 0.9999 * size.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
-    sign = columns.gather(1, largest).sign()
+    as_large = size > 0.9999 * size.amax(dim=1, keepdim=True)
+    first = as_large.int().argmax(dim=1, keepdim=True)
+    sign = columns.gather(1, first).sign()
     rounding = S[0] * max(shape) * torch.finfo(kernel.dtype).eps
     scale = torch.where(strength > rounding, strength, 0).sqrt() * sign
-    # Adding 0 makes of -0 a 0.
+    # Adding 0 makes a 0 of -0.
     return (columns * scale + 0.0).to(kernel), (rows * scale + 0.0).to(kernel)
 
 
