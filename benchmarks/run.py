@@ -49,7 +49,8 @@ def measure(threads: int) -> list[dict[str, Any]]:
     results = []
     for name, case in CASES.items():
         taken = milliseconds(case())
-        ratio = round(taken["convnotes"] / taken["torch"], 2)
+        one, other = taken.values()
+        ratio = round(one / other, 2)
         results.append({"case": name, "threads": threads, "ms": taken, "ratio": ratio})
     return results
 
@@ -80,7 +81,9 @@ def main() -> None:
         "repeats": REPEATS,
         "results": results,
     }
-    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    RECORD.write_text(
+        json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     for result in results:
         print(result)
 

@@ -1,6 +1,7 @@
 """The convolutions of deep learning, each as one gather and one contraction.
 
-The modules are the book's chapters; see ``convnotes.standard`` first.
+There is one module for each chapter of the book, and a few that the chapters share;
+see ``convnotes.standard`` first.
 """
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Argument checking, in one place.
 
-Every public function of the package asks here before it computes anything. A
-message names the argument, its value and what was expected: a wrong value is a
-``ValueError``, a wrong type a ``TypeError``.
+The public functions that compute ask here before they do. A message names the
+argument, its value and what was expected: a wrong value is a ``ValueError``, a wrong
+type a ``TypeError``.
 """
 
 import operator
@@ -123,7 +123,12 @@ for input of shape (1, 3, 8, 8)
 
 
 def axes(name: str, array: Any, expected: str) -> None:
-    """Check that ``array`` has as many axes as ``expected``, "(N, C, H, W)" say, names."""
+    """Check that ``array`` has as many axes as ``expected`` names.
+
+    >>> axes("input", np.zeros((3, 8, 8)), "(N, C, H, W)")
+    Traceback (most recent call last):
+    ValueError: input of shape (3, 8, 8): expected (N, C, H, W)
+    """
     if not hasattr(array, "shape"):
         raise TypeError(f"{name}={array!r}: expected a tensor of shape {expected}")
     if len(array.shape) != expected.count(",") + 1:

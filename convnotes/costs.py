@@ -19,7 +19,7 @@ class Cost:
     ``params`` counts weights and biases; ``macs`` counts multiply-accumulates, of
     which one is two floating-point operations, and a bias none; ``elements_moved``
     counts the elements of the input, the parameters and the output, each once: the
-    least that a layer which keeps nothing from before can read and write.
+    least that a layer which reads all of its input can move.
 
     Costs add up along a network.
 

@@ -8,9 +8,11 @@ standard convolution, with G = C_in the depthwise one, and with all its argument
 is the whole of ``torch.nn.functional.conv2d``.
 """
 
-from typing import Any
+from functools import reduce
+from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,6 +20,7 @@ from convnotes.arguments import (
     IntOrPair,
     arrays,
     divides,
+    flag,
     integer,
     layer_shapes,
     pair,
@@ -26,6 +29,8 @@ from convnotes.arguments import (
 from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size, effective_kernel_size
 from convnotes.windows import windows
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def grouped_conv2d_loops(
@@ -49,6 +54,7 @@ def grouped_conv2d_loops(
     array([3., 7.])
     """
     input, weight, bias = arrays(input=input, weight=weight, bias=bias)
+    groups = integer("groups", groups, minimum=1)
     layer_shapes(input, weight, bias, groups)
     N, _, H, W = input.shape
     C_out, C_group, K_h, K_w = weight.shape
@@ -80,7 +86,7 @@ def grouped_conv2d(
     dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Compute the grouped convolution: gather, then contract each group by itself.
+    """Compute the grouped convolution: gather rows, contract each group by itself.
 
     ``input`` is (N, C_in, H, W) or one image (C_in, H, W), ``weight``
     (C_out, C_in / groups, K_h, K_w), ``bias`` (C_out,); the result is
@@ -100,12 +106,25 @@ def grouped_conv2d(
     if input.ndim == 3:
         options = stride, padding, dilation, groups
         return grouped_conv2d(input[None], weight, bias, *options)[0]
+    groups = integer("groups", groups, minimum=1)
     layer_shapes(input, weight, bias, groups)
+    C_out, _, K_h, K_w = weight.shape
     if isinstance(padding, str):
-        input = named_padding(input, padding, weight.shape[2:], stride, dilation)
+        input = F.pad(input, borders(padding, (K_h, K_w), stride, dilation))
         padding = 0
-    gathered = windows(input, weight.shape[2:], stride, padding, dilation)
-    output = contract_groups(gathered, weight, groups)
+    S_h, S_w = pair("stride", stride, minimum=1)
+    P_h, P_w = pair("padding", padding, minimum=0)
+    D_h, D_w = pair("dilation", dilation, minimum=1)
+    W_out = conv_output_size(input.shape[3], K_w, S_w, P_w, D_w)
+
+    # Gather whole rows: all that one column of the kernel can see.
+    rows = windows(input, (K_h, 1), (S_h, 1), (P_h, P_w), (D_h, 1))
+    # Contract: each of a filter's K_w columns is a filter, and makes a map.
+    filters = weight.movedim(3, 1).flatten(0, 1)[..., None]
+    maps = contract_groups(rows, filters, groups).unflatten(1, (C_out, K_w))
+    # Column v of the kernel stands D_w * v to the right: shift its map and add.
+    shifted = [map[..., D_w * v :: S_w] for v, map in enumerate(maps.unbind(2))]
+    output = reduce(torch.add, [map[..., :W_out] for map in shifted])
     return output if bias is None else output + bias[:, None, None]
 
 
@@ -113,48 +132,79 @@ def contract_groups(gathered: Tensor, weight: Tensor, groups: int) -> Tensor:
     """Contract each group of channels with its own filters, blocks on a diagonal.
 
     ``gathered`` is (N, C_in, K_h, K_w, H_out, W_out), ``weight``
-    (C_out, C_in / groups, K_h, K_w), the result (N, C_out, H_out, W_out).
+    (C_out, C_in / groups, K_h, K_w), the result (N, C_out, H_out, W_out): one matrix
+    product for each image and group. The arguments are taken as they are, unchecked.
 
     >>> import torch
     >>> contract_groups(torch.ones(1, 4, 1, 1, 2, 3), torch.ones(6, 2, 1, 1), 2).shape
     torch.Size([1, 6, 2, 3])
     """
     columns = gathered.unflatten(1, (groups, -1)).flatten(2, 4).flatten(3)
-    blocks = weight.flatten(1).unflatten(
-        0, (groups, -1)
-    )  # (G, C_out / G, C_in / G * K_h * K_w)
+    blocks = weight.unflatten(0, (groups, -1)).flatten(2)
     return (blocks @ columns).flatten(1, 2).unflatten(2, gathered.shape[4:])
 
 
-def named_padding(
-    input: Tensor,
-    padding: str,
-    kernel_size: tuple[int, ...],
-    stride: IntOrPair,
-    dilation: IntOrPair,
-) -> Tensor:
-    """Return the input padded by name: "valid" leaves it, "same" keeps the output's size.
+def borders(
+    padding: IntOrPair | str,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    dilation: IntOrPair = 1,
+) -> tuple[int, int, int, int]:
+    """Return how many columns and rows ``padding`` adds: left, right, top, bottom.
 
-    "same" adds D(K - 1) rows and columns; where that is odd, the one more goes to the
-    bottom and to the right.
+    "valid" adds none. "same" adds D(K - 1) to each axis, so that with a stride of 1,
+    which it needs, the output is as large as the input; where that is odd, the one more
+    goes to the right and to the bottom.
+
+    Raises ``ValueError`` for another name or number, and for "same" with another
+    stride; ``TypeError`` for a wrong type.
+
+    >>> borders((1, 2), kernel_size=3), borders("same", kernel_size=(3, 4))
+    ((2, 2, 1, 1), (1, 2, 1, 1))
+    """
+    kernel_size = pair("kernel_size", kernel_size, minimum=1)
+    steps = pair("stride", stride, minimum=1)
+    dilation = pair("dilation", dilation, minimum=1)
+    if padding not in ("same", "valid"):
+        if isinstance(padding, str):
+            raise ValueError(
+                f"padding={padding!r}: expected 'same', 'valid' or numbers"
+            )
+        height, width = pair("padding", padding, minimum=0)
+        return width, width, height, height
+    if padding == "valid":
+        return 0, 0, 0, 0
+    if steps != (1, 1):
+        raise ValueError(f"stride={stride!r}: expected 1, as padding='same' needs")
+    extents = map(effective_kernel_size, kernel_size, dilation)
+    height, width = (extent - 1 for extent in extents)
+    return width // 2, width - width // 2, height // 2, height - height // 2
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Deal the channels out anew, so that neighbours come from different groups.
+
+    ``input`` is (N, C, ...) with at least one further axis; the result has the same
+    shape. Channels in order of group, then place, are put in order of place, then
+    group: channel ``g * C / G + k`` moves to ``k * G + g``. The arguments are those of
+    ``torch.nn.functional.channel_shuffle`` (Zhang et al., *ShuffleNet*, 2018).
+
+    Raises ``ValueError`` if ``groups`` does not divide the channels or an axis is
+    missing, ``TypeError`` if ``input`` is no tensor.
 
     >>> import torch
-    >>> named_padding(torch.ones(1, 1, 1, 3), "same", (1, 2), 1, 1)
-    tensor([[[[1., 1., 1., 0.]]]])
+    >>> channel_shuffle(torch.arange(6).reshape(1, 6, 1), groups=2).flatten()
+    tensor([0, 3, 1, 4, 2, 5])
     """
-    if padding == "valid":
-        return input
-    if padding != "same":
-        raise ValueError(f"padding={padding!r}: expected 'valid', 'same' or numbers")
-    if pair("stride", stride, minimum=1) != (1, 1):
-        raise ValueError(f"stride={stride!r}: expected 1, as padding='same' needs")
-    dilations = pair("dilation", dilation, minimum=1)
-    height, width = (
-        effective_kernel_size(size, step) - 1
-        for size, step in zip(kernel_size, dilations, strict=True)
-    )
-    left, top = width // 2, height // 2
-    return F.pad(input, (left, width - left, top, height - top))
+    if not isinstance(input, Tensor):
+        raise TypeError(f"input is a {type(input).__name__}: expected a torch.Tensor")
+    if input.ndim < 3:
+        raise ValueError(f"input of shape {tuple(input.shape)}: expected (N, C, ...)")
+    groups = integer("groups", groups, minimum=1)
+    channels = input.shape[1]
+    divides("groups", groups, channels=channels)
+    table = input.unflatten(1, (groups, channels // groups))  # one row a group
+    return table.transpose(1, 2).flatten(1, 2)
 
 
 class GroupedConv2d(nn.Conv2d):
@@ -177,7 +227,7 @@ class GroupedConv2d(nn.Conv2d):
         dilation: IntOrPair = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -185,6 +235,11 @@ class GroupedConv2d(nn.Conv2d):
         out_channels = integer("out_channels", out_channels, minimum=1)
         groups = integer("groups", groups, minimum=1)
         divides("groups", groups, in_channels=in_channels, out_channels=out_channels)
+        borders(padding, kernel_size, stride, dilation)  # raises if one is impossible
+        if padding_mode not in get_args(PaddingMode):
+            raise ValueError(
+                f"padding_mode={padding_mode!r}: expected one of {get_args(PaddingMode)}"
+            )
         super().__init__(
             in_channels,
             out_channels,
@@ -195,17 +250,17 @@ class GroupedConv2d(nn.Conv2d):
             else pair("padding", padding, minimum=0),
             dilation=pair("dilation", dilation, minimum=1),
             groups=groups,
-            bias=bias,
+            bias=flag("bias", bias),
             padding_mode=padding_mode,
             device=device,
             dtype=dtype,
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        """Convolve images (N, C_in, H, W), or one image (C_in, H, W)."""
+        padding: IntOrPair | str = self.padding
         if self.padding_mode != "zeros":
-            edges = self._reversed_padding_repeated_twice
-            input, padding = F.pad(input, edges, mode=self.padding_mode), 0
+            input, padding = self._extended(input), 0
         return grouped_conv2d(
             input,
             self.weight,
@@ -215,6 +270,22 @@ class GroupedConv2d(nn.Conv2d):
             self.dilation,
             self.groups,
         )
+
+    def _extended(self, input: Tensor) -> Tensor:
+        """Pad with the image's own values: mirrored, repeated, or taken from the far side."""
+        tensors(input=input)
+        if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
+            return input  # no image: grouped_conv2d will say so
+        edges = borders(self.padding, self.kernel_size, self.stride, self.dilation)
+        W, H = reversed(input.shape[-2:])
+        room = {"reflect": -1, "circular": 0}  # how much wider than the image it may be
+        for edge, size in zip(edges, (W, W, H, H), strict=True):
+            if edge > size + room.get(self.padding_mode, edge):
+                raise ValueError(
+                    f"padding={self.padding!r}: expected a border that "
+                    f"padding_mode={self.padding_mode!r} can fill from an image of {H}×{W}"
+                )
+        return F.pad(input, edges, mode=self.padding_mode)
 
 
 def grouped_conv2d_cost(

@@ -1,9 +1,12 @@
 """The pointwise convolution: one position, all channels mixed.
 
-    output[n, o, i, j] = bias[o] + sum over c of weight[o, c] * input[n, c, S_h * i, S_w * j]
+    output[n, o, i, j] = bias[o] + sum over c of
+                         weight[o, c, 0, 0] * input[n, c, S_h * i, S_w * j]
 
-A kernel of one position looks at no neighbour. What is left is one matrix, weight,
-that mixes the channels of each pixel alone.
+A kernel of one position looks at no neighbour. What is left of the weights is one
+matrix, (C_out, C_in), that mixes the channels of each pixel: a linear layer over the
+channels, the same at every position (Lin, Chen and Yan, *Network in network*,
+arXiv:1312.4400).
 """
 
 from typing import Any
@@ -11,10 +14,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from convnotes.arguments import IntOrPair, arrays, integer, layer_shapes, pair, tensors
+from convnotes.arguments import (
+    IntOrPair,
+    arrays,
+    axes,
+    flag,
+    integer,
+    layer_shapes,
+    pair,
+    tensors,
+)
 from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size
-from convnotes.windows import contract, windows
 
 
 def pointwise_conv2d_loops(
@@ -31,8 +42,7 @@ def pointwise_conv2d_loops(
     array([[[[5., 5., 5.]]]])
     """
     input, weight, bias = arrays(input=input, weight=weight, bias=bias)
-    layer_shapes(input, weight, bias)
-    _one_position(weight)
+    _pointwise_shapes(input, weight, bias)
     N, C_in, H, W = input.shape
     S_h, S_w = pair("stride", stride, minimum=1)
     H_out, W_out = conv_output_size(H, 1, S_h), conv_output_size(W, 1, S_w)
@@ -52,9 +62,10 @@ def pointwise_conv2d(
     """Compute the pointwise convolution: gather single pixels, mix their channels.
 
     ``input`` is (N, C_in, H, W), ``weight`` (C_out, C_in, 1, 1), ``bias`` (C_out,); the
-    result is (N, C_out, H_out, W_out). The arguments are those of
-    ``torch.nn.functional.conv2d`` that can differ from their default: a padded 1×1
-    kernel would only frame the output with the bias.
+    result is (N, C_out, H_out, W_out), differentiable, of the input's dtype and on its
+    device. The arguments are those of ``torch.nn.functional.conv2d`` without
+    ``padding``, which would only frame the output with the bias, ``dilation``, which
+    spreads nothing, and ``groups``.
 
     Raises ``ValueError`` if shapes or arguments do not fit, ``TypeError`` if the
     tensors are not floating-point tensors of one dtype on one device.
@@ -64,23 +75,31 @@ def pointwise_conv2d(
     tensor([[[[5., 5., 5.]]]])
     """
     tensors(input=input, weight=weight, bias=bias)
-    layer_shapes(input, weight, bias)
-    _one_position(weight)
-    return contract(windows(input, kernel_size=1, stride=stride), weight, bias)
+    _pointwise_shapes(input, weight, bias)
+    S_h, S_w = pair("stride", stride, minimum=1)
+    pixels = input[:, :, ::S_h, ::S_w]
+    matrix = weight.flatten(1).expand(len(input), -1, -1)  # the same for every image
+    output = matrix @ pixels.flatten(2)
+    if bias is not None:
+        output = output + bias[:, None]
+    return output.unflatten(2, pixels.shape[2:])
 
 
-def _one_position(weight: Any) -> None:
+def _pointwise_shapes(input: Any, weight: Any, bias: Any) -> None:
+    axes("weight", weight, "(C_out, C_in, 1, 1)")
     if tuple(weight.shape[2:]) != (1, 1):
         raise ValueError(
             f"weight of shape {tuple(weight.shape)}: expected (C_out, C_in, 1, 1)"
         )
+    layer_shapes(input, weight, bias)
 
 
 class PointwiseConv2d(nn.Conv2d):
     """A 1×1 convolution as a layer, computed by ``pointwise_conv2d``.
 
-    It is an ``nn.Conv2d`` with ``kernel_size=1``: same parameters, same initial values,
-    same ``state_dict``. Raises ``ValueError`` or ``TypeError`` for a wrong argument.
+    It is an ``nn.Conv2d`` with ``kernel_size=1`` and without padding: same parameters,
+    same initial values, same ``state_dict``. Raises ``ValueError`` or ``TypeError`` for
+    a wrong argument.
 
     >>> PointwiseConv2d(16, 32)
     PointwiseConv2d(16, 32, kernel_size=(1, 1), stride=(1, 1))
@@ -100,12 +119,13 @@ class PointwiseConv2d(nn.Conv2d):
             integer("out_channels", out_channels, minimum=1),
             kernel_size=1,
             stride=pair("stride", stride, minimum=1),
-            bias=bias,
+            bias=flag("bias", bias),
             device=device,
             dtype=dtype,
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
         return pointwise_conv2d(input, self.weight, self.bias, self.stride)
 
 
@@ -120,9 +140,11 @@ def pointwise_conv2d_cost(
     """Count what a pointwise convolution costs for one image.
 
     ``input_size`` is the image's (height, width) in pixels. Weights are
-    ``C_out * C_in``; MACs are the weights times the output positions.
+    ``C_out * C_in``; MACs are the weights times the output positions. ``elements_moved``
+    counts the whole input, also the pixels that a stride leaves out.
 
-    Raises ``ValueError`` if an argument is too small.
+    Raises ``ValueError`` if an argument is too small, ``TypeError`` if it is of a wrong
+    type.
 
     >>> pointwise_conv2d_cost(256, 64, input_size=56)
     Cost(params=16384, macs=51380224, elements_moved=1019904)

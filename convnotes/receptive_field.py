@@ -32,6 +32,9 @@ class ReceptiveField(NamedTuple):
     ``size`` is the extent that one output position sees, ``stride`` the distance
     between the fields of neighbouring outputs, and ``padding`` how far the first field
     hangs over the input's border.
+
+    >>> receptive_field([Window(7, stride=2, padding=3)])
+    ReceptiveField(size=7, stride=2, padding=3)
     """
 
     size: IntOrPair
@@ -53,26 +56,75 @@ def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
     >>> receptive_field([Window((3, 5)), Window(3)])
     ReceptiveField(size=(5, 7), stride=(1, 1), padding=(0, 0))
     """
-    try:
-        stack = [Window(*window) for window in windows]
-    except TypeError:
-        raise TypeError(f"windows={windows!r}: expected a list of Window") from None
+    stack = _checked(windows)
     height, width = (_one_axis(stack, axis) for axis in (0, 1))
-    if any(
-        isinstance(argument, tuple | list) for window in stack for argument in window
-    ):
+    if _has_pairs(stack):
         return ReceptiveField(*zip(height, width, strict=True))
     return ReceptiveField(*height)
+
+
+def sampled_positions(
+    windows: Iterable[Window],
+) -> tuple[int, ...] | tuple[tuple[int, ...], ...]:
+    """Return which positions of the field of a stack are read, from 0 to size - 1.
+
+    A dilated layer reads positions ``dilation`` apart, and the layers of a stack add
+    their distances up. The answer is a tuple of ints if every argument is an int,
+    otherwise a (height, width) pair of such tuples.
+
+    Raises ``ValueError`` or ``TypeError`` if a window's argument is impossible.
+
+    >>> sampled_positions([Window(3, dilation=2)] * 3)
+    (0, 2, 4, 6, 8, 10, 12)
+    >>> len(sampled_positions([Window(3, dilation=rate) for rate in (1, 2, 4)]))
+    15
+    """
+    stack = _checked(windows)
+    height, width = (_reads(stack, axis) for axis in (0, 1))
+    return (height, width) if _has_pairs(stack) else height
+
+
+def _checked(windows: Iterable[Window]) -> list[Window]:
+    if not isinstance(windows, Iterable) or isinstance(windows, Window):
+        raise TypeError(f"windows={windows!r}: expected a list of Window")
+    stack = list(windows)
+    for number, window in enumerate(stack):
+        if not isinstance(window, Window):
+            raise TypeError(f"windows[{number}]={window!r}: expected a Window")
+    return stack
+
+
+def _has_pairs(stack: list[Window]) -> bool:
+    return any(
+        isinstance(argument, tuple | list) for window in stack for argument in window
+    )
+
+
+def _along(window: Window, axis: int) -> tuple[int, int, int, int]:
+    """Return kernel size, stride, padding and dilation along one axis, checked."""
+    kernel_size, stride, padding, dilation = (
+        pair(name, argument, minimum=0 if name == "padding" else 1)[axis]
+        for name, argument in window._asdict().items()
+    )
+    return kernel_size, stride, padding, dilation
 
 
 def _one_axis(stack: list[Window], axis: int) -> tuple[int, int, int]:
     size, stride, padding = 1, 1, 0
     for window in stack:
-        kernel_size, step, border, dilation = (
-            pair(name, argument, minimum=0 if name == "padding" else 1)[axis]
-            for name, argument in window._asdict().items()
-        )
+        kernel_size, step, border, dilation = _along(window, axis)
         size += stride * (effective_kernel_size(kernel_size, dilation) - 1)
         padding += stride * border
         stride *= step
     return size, stride, padding
+
+
+def _reads(stack: list[Window], axis: int) -> tuple[int, ...]:
+    positions, stride = {0}, 1
+    for window in stack:
+        kernel_size, step, _, dilation = _along(window, axis)
+        positions = {
+            at + stride * dilation * u for at in positions for u in range(kernel_size)
+        }
+        stride *= step
+    return tuple(sorted(positions))

@@ -73,8 +73,8 @@ def conv_transpose_output_size(
     """Output size of a transposed convolution along one axis, in pixels.
 
     ``(input_size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``.
-    ``output_padding`` chooses among the sizes that the convolution with the same
-    arguments maps onto ``input_size`` (arXiv:1603.07285, relation 14).
+    Below ``stride``, ``output_padding`` chooses among the sizes that the convolution with
+    the same arguments maps onto ``input_size`` (arXiv:1603.07285, relation 14).
 
     Raises ``ValueError`` if an argument is too small, if ``output_padding`` is not
     smaller than ``max(stride, dilation)``, or if ``padding`` crops everything away.

@@ -1,7 +1,7 @@
 """The two steps of every convolution: gather, then contract.
 
-``windows`` answers *where does it look*: it lays the input values that stand
-under the kernel side by side, without copying them. ``contract`` answers *which
+``windows`` answers *where does it look*: it lays the input values that stand under
+the kernel side by side, as a view of the padded input. ``contract`` answers *which
 channels mix*: all of them, by one matrix product for each image. Most variants
 change one of the two steps and leave the other alone.
 """
@@ -85,7 +85,7 @@ def contract(gathered: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
             f"expected (C_out, {C_in}, {K_h}, {K_w})"
         )
     columns = gathered.flatten(1, 3).flatten(2)
-    output = weight.flatten(1) @ columns
+    output = weight.flatten(1).expand(len(columns), -1, -1) @ columns
     if bias is not None:
         output = output + bias[:, None]
     return output.unflatten(2, gathered.shape[4:])

@@ -35,6 +35,10 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"border": (0, 0, 1, 1), "color": drawing.OUTPUT},
     ),
     "stack": ([[[[0, 2], [1, 3], [2, 4]], [[0, 1], [1, 2]]], [5, 3, 2]], {"of": 1}),
+    "product": (
+        [KERNEL, IMAGE[:3], KERNEL @ IMAGE[:3], (1, 4)],
+        {"column": "a pixel a column"},
+    ),
     "matrix": (
         [np.kron(np.eye(2), KERNEL)],
         {"labels": np.arange(24).reshape(4, 6), "input_size": 3, "output_size": 2},
@@ -175,14 +179,33 @@ def test_a_step_is_named_as_told() -> None:
     assert not {"input", "kernel", "output"} & set(texts(figure))
 
 
+def test_a_product_says_one_of_its_entries() -> None:
+    weight, input = np.array([[1, 2, 0], [3, -1, 2]]), np.arange(12).reshape(3, 4)
+    figure = drawing.product(weight, input, weight @ input, (1, 2), "a pixel a column")
+    # Row 1 of the weights, and column 2 of the input: 2, 6 and 10.
+    said = "".join(texts(figure)).replace(" ", "")
+    assert said.endswith("3·2+(-1)·6+2·10=20")
+    assert {"weight", "input, a pixel a column"} < set(texts(figure))
+    marked = [
+        cell.get_xy()
+        for cell in cells(figure)
+        if min(to_rgb(cell.get_facecolor())) < 0.5
+    ]
+    assert marked == [
+        *((0, 2), (1, 2), (2, 2)),  # the row of the weights
+        *((6.4, 1), (6.4, 2), (6.4, 3)),  # the column of the input, third of four
+        (3 + 1.4 + 4 + 1.4 + 2, 2),  # the entry of the output
+    ]
+
+
 def test_channels_that_do_not_mix_have_no_kernel() -> None:
     weight = np.ones((2, 2, 2, 3))
     weight[1, 0] = NAN
     figure = drawing.channels(np.ones((2, 4, 5)), weight, np.ones((2, 3, 3)))
     assert [text for text in texts(figure) if text[-1:].isdigit() and " " in text] == [
         *("input channel 0", "input channel 1"),
-        *("filter 0, kernel 0", "filter 0, kernel 1", "output channel 0"),
-        *("filter 1, kernel 1", "output channel 1"),
+        *("∗ filter 0, kernel 0", "∗ filter 0, kernel 1", "output channel 0"),
+        *("∗ filter 1, kernel 1", "output channel 1"),
     ]
 
 

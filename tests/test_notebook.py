@@ -123,9 +123,9 @@ def test_timings_are_read_from_the_record_and_not_taken(
     assert capsys.readouterr().out.splitlines() == [
         "a machine; torch 2.0, numpy 2.1; 2026-01-31",
         "standard 3×3, 1 thread",
-        "    torch 1.0 ms, ours 2.0 ms, ratio 1.92",
+        "    torch 1.04 ms, ours 2.00 ms, ratio 1.92",
         "standard, 2 threads",
-        "    torch 1.0 ms, ours 2.0 ms, ratio 1.92",
+        "    torch 1.04 ms, ours 2.00 ms, ratio 1.92",
     ]
 
 

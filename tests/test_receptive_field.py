@@ -11,7 +11,12 @@ from cases import bad_pairs, both, int_or_pair, rejects
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convnotes.receptive_field import ReceptiveField, Window, receptive_field
+from convnotes.receptive_field import (
+    ReceptiveField,
+    Window,
+    receptive_field,
+    sampled_positions,
+)
 
 windows = st.builds(
     Window,
@@ -105,9 +110,10 @@ def test_no_layers_see_one_pixel() -> None:
     assert receptive_field([]) == ReceptiveField(size=1, stride=1, padding=0)
 
 
-def test_any_iterable_of_any_tuples_will_do() -> None:
+def test_any_iterable_of_windows_will_do() -> None:
     assert receptive_field(Window(3) for _ in range(3)).size == 7
-    assert receptive_field([(3, 2), (3,)]).size == 7  # type: ignore[list-item]
+    with rejects(TypeError, "windows[0]=(3, 2): expected a Window"):
+        receptive_field([(3, 2)])  # type: ignore[list-item]
     assert receptive_field([Window(np.int64(3), stride=[2, 1])]).stride == (2, 1)  # type: ignore[arg-type]
 
 
@@ -155,3 +161,50 @@ def test_an_impossible_argument_is_named(
 def test_what_is_no_stack_of_windows_is_named(windows: Any) -> None:
     with rejects(TypeError, "windows", "expected"):
         receptive_field(windows)
+
+
+# Which positions of the field are read.
+
+
+def test_worked_by_hand_which_positions_are_read() -> None:
+    assert sampled_positions([Window(3, dilation=2)]) == (0, 2, 4)
+    # 0 2 4, then each moved by 0, 3: with stride 1 before, 3 pixels are 3 pixels.
+    assert sampled_positions([Window(3, dilation=2), Window(2, dilation=3)]) == (
+        *(0, 2, 3, 4, 5, 7),
+    )
+    # With stride 2 before, 3 positions of the second layer are 6 pixels.
+    assert sampled_positions([Window(2, stride=2), Window(2, dilation=3)]) == (
+        0,
+        1,
+        6,
+        7,
+    )
+
+
+def test_the_published_coverage_of_dilated_stacks() -> None:
+    """Rates 2, 2, 2 read 7 of 13 positions; 1, 2, 4 read all 15 (Yu and Koltun 2016)."""
+    twos = [Window(3, dilation=2)] * 3
+    growing = [Window(3, dilation=rate) for rate in (1, 2, 4)]
+    assert (len(sampled_positions(twos)), receptive_field(twos).size) == (7, 13)
+    assert sampled_positions(growing) == tuple(range(15))
+    assert receptive_field(growing).size == 15
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 3)] * 3), max_size=3))
+def test_what_is_read_is_what_has_a_gradient(stack: list[tuple[int, int, int]]) -> None:
+    windows = [Window(k, stride=s, dilation=d) for k, s, d in stack]
+    size = receptive_field(windows).size
+    assert isinstance(size, int)
+    x = torch.zeros(1, 1, size, requires_grad=True)
+    y = x
+    for kernel_size, stride, dilation in stack:
+        y = F.conv1d(y, torch.ones(1, 1, kernel_size), None, stride, 0, dilation)
+    y[0, 0, 0].backward()
+    assert x.grad is not None
+    read = x.grad[0, 0].nonzero().flatten().tolist()
+    assert sampled_positions(windows) == tuple(read)
+
+
+def test_pairs_give_a_pair() -> None:
+    by_axis = sampled_positions([Window((3, 2), dilation=(2, 1))])
+    assert by_axis == ((0, 2, 4), (0, 1))

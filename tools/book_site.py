@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -66,7 +67,41 @@ def drop_thebe(
     ]
 
 
+LANGUAGES = {
+    "Korean": "ko",
+    "Traditional Chinese": "zh-Hant",
+    "Simplified Chinese": "zh-Hans",
+}
+
+
+def name_languages(app: Sphinx, doctree: nodes.document) -> None:
+    """Tell browsers the language of each table column that is headed by one.
+
+    Docutils writes the class ``language-ko`` as ``lang="ko"``.
+    """
+    for table in doctree.findall(nodes.table):
+        rows = list(table.findall(nodes.row))
+        for column, head in enumerate(rows[0].children):
+            code = LANGUAGES.get(head.astext())
+            for row in rows[1:] if code else []:
+                entry = row.children[column]
+                assert isinstance(entry, nodes.entry)
+                entry["classes"].append(f"language-{code}")
+
+
+def list_bibliography(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Make bibliography entries items of their list: their own role may stand in no list."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            'role="doc-biblioentry"', 'role="listitem"'
+        )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", link_repository)
+    app.connect("doctree-read", name_languages)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", list_bibliography)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

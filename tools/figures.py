@@ -28,7 +28,7 @@ def variants() -> Figure:
             "standard": (near, [every]),
             "dilated": (3 + 2 * (near - 3), [every]),
             "transposed": (near, [every]),
-            "separable": (np.concatenate([column, row]), [every, every]),
+            "spatially separable": (np.concatenate([column, row]), [every, every]),
             "depthwise": (near, [own]),
             "pointwise": (near[4:5], [every]),
             "depthwise separable": (near, [own, every]),

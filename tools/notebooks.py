@@ -26,6 +26,7 @@ def execute(path: Path) -> None:
     client = NotebookClient(
         notebook,
         record_timing=False,
+        coalesce_streams=True,  # where a print is cut in two is a matter of luck
         timeout=300,
         resources=resources,
         extra_arguments=["--log-level=ERROR"],

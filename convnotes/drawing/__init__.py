@@ -1,12 +1,11 @@
 """The book's pictures: numbers and arrays in, a matplotlib figure out.
 
-Nothing is computed here that a page relies on. Colours mean the same everywhere:
-blue is input, orange is kernel, green is output, grey is padding. They are Okabe
-and Ito's, which readers with colour-blindness can tell apart, and every grid also
-has its name above it.
+Nothing is computed here that a page relies on. In every picture of a grid blue is
+input, orange is kernel, green is output, grey is padding. The colours are Okabe and
+Ito's, which readers with colour-blindness can tell apart, and names stand beside them.
 """
 
-from convnotes.drawing.arrays import channels, grids, matrix, step
+from convnotes.drawing.arrays import channels, grids, matrix, product, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
 from convnotes.drawing.charts import curves, pictures
 from convnotes.drawing.links import stack, variants
@@ -22,6 +21,7 @@ __all__ = [
     "grids",
     "matrix",
     "pictures",
+    "product",
     "save",
     "stack",
     "step",

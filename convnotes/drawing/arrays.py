@@ -84,14 +84,14 @@ def channels(input: Any, weight: Any, output: Any) -> Figure:
     column = max(input.shape[2], K_w) + 1.6
     row = max(K_h, output.shape[1]) + 1.5
     top = input.shape[1] + 2.2
-    axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 0.4)
+    axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 1.4)
     for c in range(C_in):
         grid(axes, (c * column, 1), input[c], INPUT, f"input channel {c}")
     for o in range(C_out):
         y = top + o * row
         mixed = [c for c in range(C_in) if not np.isnan(weight[o, c]).any()]
         for c in mixed:
-            label = f"filter {o}, kernel {c}"
+            label = f"∗ filter {o}, kernel {c}"
             grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
             sign = "→" if c == mixed[-1] else "+"
             write(axes, c * column + (column + K_w) / 2, y + K_h / 2, sign, 14)
@@ -120,6 +120,32 @@ def grids(
     return finished(axes)
 
 
+def product(
+    weight: Any, input: Any, output: Any, position: tuple[int, int], column: str
+) -> Figure:
+    """Draw a matrix product, and one entry of it written out as a dot product.
+
+    ``weight`` is (C_out, C_in), ``input`` (C_in, P), ``output`` their product (C_out, P);
+    ``position`` is the (row, column) of the entry, and ``column`` says what a column is.
+    """
+    weight, input, output = np.asarray(weight), np.asarray(input), np.asarray(output)
+    (C_out, C_in), P = weight.shape, input.shape[1]
+    (o, p), gap, height = position, 1.4, max(C_out, C_in)
+    middle, right = C_in + gap, C_in + P + 2 * gap
+    axes = canvas(right + P, height + 2)
+    row = [(o, c) for c in range(C_in)]
+    read = [(c, p) for c in range(C_in)]
+    grid(axes, (0, 1), weight, KERNEL, "weight", strong=row)
+    grid(axes, (middle, 1), input, INPUT, f"input, {column}", strong=read)
+    grid(axes, (right, 1), output, OUTPUT, f"output, {column}", strong=[position])
+    write(axes, middle - gap / 2, 1 + height / 2, "·", 16)
+    write(axes, right - gap / 2, 1 + height / 2, "=", 16)
+    terms = [f"{factor(weight[o, c])} · {factor(input[c, p])}" for c in range(C_in)]
+    line = f"{' + '.join(terms)}  =  {number(output[position])}"
+    write(axes, 0, height + 1.7, line, 10.5, "left")
+    return finished(axes)
+
+
 def matrix(
     values: Any, labels: Any = None, input_size: int = 0, output_size: int = 0
 ) -> Figure:
@@ -135,14 +161,14 @@ def matrix(
         zip(different, np.linspace(0.25, 0.95, len(different)), strict=True)
     )
     axes = canvas(columns, rows + 1, scale=min(CELL, 7.2 / columns))
-    title = f"one row an output ({rows}), one column an input ({columns})"
+    title = f"{rows} rows: output values; {columns} columns: input values"
     write(axes, columns / 2, 0.5, title, 10)
     for y, x in np.argwhere(values):
         cell(axes, (x, y + 1), KERNEL, strength[values[y, x]], edge=False)
         if labels is not None:
             write(axes, x + 0.5, y + 1.5, str(labels[y][x]), 10)
     for x in range(0, columns + 1, input_size or columns):
-        line(axes, (x, x), (1, rows + 1), INPUT)
+        line(axes, (x, x), (1, rows + 1), INPUT, above=True)
     for y in range(0, rows + 1, output_size or rows):
-        line(axes, (0, columns), (y + 1, y + 1), OUTPUT)
+        line(axes, (0, columns), (y + 1, y + 1), OUTPUT, above=True)
     return finished(axes)

@@ -81,9 +81,13 @@ def factor(value: float) -> str:
 
 
 def line(
-    axes: Axes, x: tuple[float, float], y: tuple[float, float], color: str
+    axes: Axes,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    color: str,
+    above: bool = False,
 ) -> None:
-    axes.plot(x, y, color=color, linewidth=0.9, zorder=0.5)
+    axes.plot(x, y, color=color, linewidth=0.9, zorder=2 if above else 0.5)
 
 
 def dots(axes: Axes, x: float, y: float, count: int, color: str) -> None:

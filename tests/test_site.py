@@ -1,0 +1,401 @@
+"""The built site is whole, asks nothing of other hosts, and can be read by everyone."""
+
+import importlib
+import inspect
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from book_checks import ROOT, assert_none, chapters, files_in_contents, stems
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from site_checks import Pages, all_problems, elements, parse
+
+from tools.book_site import link_options
+
+SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))
+PAGES = [f"{page}.html" for page in files_in_contents(ROOT)]
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test; in CI nothing may be lacking, so fail it there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    if not (SITE / "index.html").exists():
+        lacking(f"there is no site at {SITE}: run make book")
+    return SITE
+
+
+# The files of the site.
+
+
+@pytest.fixture(scope="module")
+def html(site: Path) -> Pages:
+    return parse(site)
+
+
+def test_links_pictures_and_markup_are_in_order(site: Path, html: Pages) -> None:
+    assert_none(all_problems(site, html))
+
+
+def test_every_page_of_the_contents_is_there(site: Path) -> None:
+    assert [page for page in PAGES if not (site / page).exists()] == []
+
+
+def test_every_public_name_of_the_package_is_on_the_api_page(
+    site: Path, html: Pages
+) -> None:
+    api = html[site.resolve() / "book" / "api.html"]
+    documented = {tag.get("id") for tag in elements(api, "dt")}
+    modules = [importlib.import_module(f"convnotes.{name}") for name in stems(ROOT)]
+    public = {
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) or inspect.isclass(value)
+        if f"{value.__module__}.".startswith(f"{module.__name__}.")
+        if not name.startswith("_")
+    }
+    assert_none(sorted(public - documented))
+
+
+def test_the_repository_is_linked_only_if_the_build_knew_its_address(
+    html: Pages,
+) -> None:
+    found = any(page.select(".btn-source-repository-button") for page in html.values())
+    assert found == bool(link_options(os.environ))
+
+
+GITHUB = {
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "reader/fork",
+}
+
+
+@pytest.mark.parametrize("name", GITHUB)
+def test_without_the_whole_address_there_are_no_repository_links(name: str) -> None:
+    assert link_options({key: GITHUB[key] for key in GITHUB if key != name}) == {}
+    assert link_options(GITHUB | {name: ""}) == {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "branch"),
+    [
+        ({}, "main"),
+        ({"GITHUB_REF_NAME": "draft"}, "draft"),
+        ({"GITHUB_REF_NAME": "7/merge", "GITHUB_BASE_REF": "main"}, "main"),
+    ],
+)
+def test_a_fork_links_to_itself(environment: dict[str, str], branch: str) -> None:
+    options = link_options(GITHUB | environment)
+    assert options["repository_url"] == "https://github.com/reader/fork"
+    assert options["repository_branch"] == branch
+    assert options["use_edit_page_button"]
+    assert options["launch_buttons"]["binderhub_url"] == "https://mybinder.org"
+
+
+# Broken pages: what is wrong with them is reported.
+
+GOOD_PAGE = """<html lang="en"><head><title>Title</title></head><body><article>
+<h1 id="top">Title</h1> <a href="#top">up</a> <a href="https://example.org">out</a>
+<img src="a.svg" alt="A grid"> <p>Words. <code>{cite}`a`</code></p>
+</article></body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "report"),
+    [
+        ('href="#top"', 'href="#end"', "#end leads to no place on the page"),
+        ('href="#top"', 'href="gone.html"', "gone.html leads to no file"),
+        ('href="#top"', 'href="../book/#top"', "../book/#top leads to no file"),
+        ('src="a.svg"', 'src="b.svg"', "b.svg leads to no file"),
+        ('src="a.svg"', 'src="//a.org/a.svg"', "<img> loads //a.org/a.svg"),
+        ('src="a', 'srcset="a.svg 1x, //a.org/b 2x" src="a', "<img> loads a.svg 1x,"),
+        ("<p>", '<link rel="prefetch" href="http://a.org/"><p>', "<link> loads"),
+        ("<p>", '<iframe src="https://a.org/"></iframe><p>', "<iframe> loads"),
+        ("<p>", '<script src="//a.org/b.js"></script><p>', "<script> loads"),
+        ("<p>", "<script>fetch('https://a.org')</script><p>", "a script names"),
+        ("<p>", "<style>@import url(//a.org/b)</style><p>", "a style loads //a.org/b"),
+        ("<p>", "<p style=\"background: url('http://a.org/b')\">", "a style loads"),
+        (' alt="A grid"', "", "has no alternative text"),
+        ('alt="A grid"', 'alt=""', "has no alternative text"),
+        ('alt="A grid"', 'alt="../_images/ab12.svg"', "is a file's name"),
+        ("<p>", "<svg></svg><p>", "an <svg> has no alternative text"),
+        ("<title>Title</title>", "", "the page has no title"),
+        (' lang="en"', "", "the page does not say its language"),
+        ("Words.", '<span class="problematic">|a|</span>', "Sphinx reports: |a|"),
+        ("Words.", "{cite}`a`", "markup is left over: {cite}`a`"),
+        ("Words.", "::: {note}", "markup is left over: ::: {note}"),
+        ("Words.", "$$x$$", "markup is left over: $$x$$"),
+    ],
+)
+def test_a_broken_page_is_reported(
+    tmp_path: Path, there: str, instead: str, report: str
+) -> None:
+    (tmp_path / "a.svg").touch()
+    page = tmp_path / "page.html"
+    page.write_text(GOOD_PAGE)
+    assert all_problems(tmp_path, parse(tmp_path)) == []
+    assert there in GOOD_PAGE
+    page.write_text(GOOD_PAGE.replace(there, instead))
+    [problem] = all_problems(tmp_path, parse(tmp_path))
+    assert report in problem
+
+
+def test_a_style_sheet_that_loads_from_another_host_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("p { src: url(data:,//a) url('https://a.org/b') }")
+    assert all_problems(tmp_path, {}) == ["a.css: a style loads https://a.org/b"]
+
+
+# The pages in a browser.
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Visit(NamedTuple):
+    """An open page, and what went wrong since it was opened."""
+
+    page: Page
+    complaints: list[str]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
+    if not found:
+        lacking("there is no Chromium: install it, or say in CHROMIUM where it is")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Serve the site, as a web server would."""
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=site)
+    ) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def visited(browser: Browser, url: str) -> Iterator[Visit]:
+    """Open a page, all of its folded parts and formulas too; other hosts are out of reach."""
+    with browser.new_context(reduced_motion="reduce") as context:
+        complaints: list[str] = []
+
+        def refuse(route: Route) -> None:
+            complaints.append(f"asks another host: {route.request.url}")
+            route.abort()
+
+        def note(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                complaints.append(message.text)
+
+        context.route(re.compile(r"^https?://(?!127\.0\.0\.1[:/])"), refuse)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda r: complaints.append(f"fails: {r.url}"))
+        page.goto(url)
+        page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(d => d.open = true)"
+        )
+        yield Visit(page, complaints)
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def visit(
+    browser: Browser, address: str, request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    """Open each page once, for all the tests that ask for it."""
+    with visited(browser, f"{address}/{request.param}") as visit:
+        yield visit
+
+
+def formula_problems(page: Page) -> list[str]:
+    formulas, typeset, failed = (
+        page.locator(selector).count()
+        for selector in (".math", "mjx-container", "mjx-merror")
+    )
+    return [
+        *([f"{typeset} of {formulas} formulas are typeset"] * (typeset != formulas)),
+        *([f"{failed} formulas have an error"] * bool(failed)),
+    ]
+
+
+def axe_problems(page: Page, *rules: str) -> list[str]:
+    """List the serious violations that axe finds, of all its rules or of some."""
+    options = {"runOnly": list(rules)} if rules else {}
+    results = Axe().run(page, options={"resultTypes": ["violations"], **options})
+    return [
+        f"{violation['id']}: {node['target']} {node['html'][:200]}"
+        for violation in results.response["violations"]
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+MAY_SCROLL = "pre, .highlight, .pst-scrollable-table-container, .math, mjx-container"
+
+
+def narrow_problems(page: Page) -> list[str]:
+    """List what a phone would have to scroll sideways, other than code, tables and formulas."""
+    page.set_viewport_size({"width": 360, "height": 800})
+    return page.evaluate(
+        """async mayScroll => {
+            await Promise.all(document.getAnimations().map(moving => moving.finished))
+            const page = document.documentElement, found = []
+            if (page.scrollWidth > page.clientWidth)
+                found.push(`the page is ${page.scrollWidth} px wide`)
+            for (const element of document.querySelectorAll('main, main *')) {
+                if (element.closest(mayScroll)) continue
+                const wide = element.scrollWidth > element.clientWidth + 1
+                const right = element.getBoundingClientRect().right
+                if (!wide && right <= page.clientWidth + 1) continue
+                if (!element.checkVisibility({visibilityProperty: true})) continue
+                const scrolls = ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
+                if ((wide && scrolls) || right > page.clientWidth + 1)
+                    found.push(`${Math.round(right)} px: ${element.cloneNode().outerHTML}`)
+            }
+            return found
+        }""",
+        MAY_SCROLL,
+    )
+
+
+def test_a_page_loads_without_an_error_and_from_its_own_host(visit: Visit) -> None:
+    assert_none(visit.complaints)
+
+
+def test_every_formula_is_typeset(visit: Visit) -> None:
+    assert_none(formula_problems(visit.page))
+
+
+def test_a_page_is_accessible(visit: Visit) -> None:
+    assert_none(axe_problems(visit.page))
+
+
+def test_a_page_is_readable_in_the_dark_theme(visit: Visit) -> None:
+    """Only the colours differ, so only the rules on colours are asked again."""
+    visit.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    visit.page.wait_for_selector("html[data-theme=dark]")
+    assert_none(axe_problems(visit.page, "color-contrast", "link-in-text-block"))
+    visit.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+
+
+def test_nothing_moves_for_who_asked_for_less_motion(visit: Visit) -> None:
+    moving = visit.page.evaluate(
+        """() => [...document.querySelectorAll('*')].filter(element => {
+            const style = getComputedStyle(element)
+            const times = [style.transitionDuration, style.animationDuration].join()
+            return style.scrollBehavior == 'smooth' || times.split(',').some(
+                time => parseFloat(time) > 0.01)
+        }).map(element => element.cloneNode().outerHTML)"""
+    )
+    assert_none(moving)
+
+
+def test_on_a_phone_only_code_tables_and_formulas_scroll_and_by_keyboard_too(
+    visit: Visit,
+) -> None:
+    assert_none(narrow_problems(visit.page))
+    visit.page.wait_for_timeout(
+        500
+    )  # 300 ms after a change of size the theme adds tab stops
+    assert_none(axe_problems(visit.page, "scrollable-region-focusable"))
+
+
+CHAPTERS = [f"book/{path.stem}.html" for path in chapters(ROOT)]
+
+
+@pytest.mark.parametrize("visit", CHAPTERS, indirect=True)
+def test_a_hidden_solution_opens_with_the_keyboard(visit: Visit) -> None:
+    solution = visit.page.locator("details.hide").last
+    solution.evaluate("element => element.open = false")
+    solution.locator("summary").focus()
+    for opened in (True, False):
+        visit.page.keyboard.press("Enter")
+        assert solution.evaluate("element => element.open") == opened
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_works_from_a_file(site: Path, browser: Browser, page: str) -> None:
+    with visited(browser, (site.resolve() / page).as_uri()) as visit:
+        assert_none(visit.complaints + formula_problems(visit.page))
+
+
+def test_the_theme_button_turns_the_page_dark_and_it_stays_so(
+    browser: Browser, address: str
+) -> None:
+    with visited(browser, f"{address}/{PAGES[0]}") as visit:
+        for _ in range(3):  # automatic, light and dark take turns
+            if visit.page.locator("html[data-theme=dark]").count():
+                break
+            visit.page.locator(".theme-switch-button:visible").first.click()
+        visit.page.reload()
+        assert visit.page.locator("html[data-theme=dark]").count() == 1
+
+
+def test_in_a_browser_a_broken_page_is_reported(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Every check of a page in the browser finds what is wrong with this one."""
+    (tmp_path / "page.html").write_text(
+        """<html lang="en"><title>Broken</title><main>
+        <script src="https://example.org/a.js"></script>
+        <script>console.error('a message'); throw Error('an error')</script>
+        <p style="color: #ccc; background: #fff">pale</p>
+        <div class="math">x</div> <mjx-merror></mjx-merror>
+        <div style="width: 700px" id="wide">wide</div>
+        <div style="overflow-x: scroll"><p style="width: 700px">scrolls</p></div>
+        </main>"""
+    )
+    with visited(browser, (tmp_path / "page.html").as_uri()) as visit:
+        complaints = "\n".join(visit.complaints)
+        assert "asks another host: https://example.org/a.js" in complaints
+        assert "a message" in complaints
+        assert "an error" in complaints
+        assert formula_problems(visit.page) == [
+            "0 of 1 formulas are typeset",
+            "1 formulas have an error",
+        ]
+        assert "color-contrast" in "\n".join(axe_problems(visit.page))
+        narrow = "\n".join(narrow_problems(visit.page))
+        assert 'id="wide"' in narrow
+        assert "overflow-x" in narrow
+        assert "the page is" in narrow
