@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.grouped import grouped_conv2d
 from convnotes.pointwise import pointwise_conv2d
+from convnotes.separable import spatially_separable_conv2d
 from convnotes.standard import conv2d
 
 Way = Callable[[], object]
@@ -111,9 +112,38 @@ def grouped_training(groups: int) -> dict[str, Way]:
     return {"convnotes": step(grouped_conv2d), "torch": step(F.conv2d)}
 
 
+def separable(kernel_size: int) -> dict[str, Way]:
+    """Return two passes, 16 → 16 channels, on 8 images of 112×112, forward."""
+    input, padding = torch.randn(8, 16, 112, 112), kernel_size // 2
+    column = torch.randn(16, 16, kernel_size, 1)
+    row = torch.randn(16, 16, 1, kernel_size)
+    return {
+        "convnotes": lambda: spatially_separable_conv2d(
+            input, column, row, padding=padding
+        ),
+        "torch": lambda: F.conv2d(
+            F.conv2d(input, column, padding=(padding, 0)), row, padding=(0, padding)
+        ),
+    }
+
+
+def separable_or_whole(kernel_size: int) -> dict[str, Way]:
+    """Return torch's two passes and torch's whole kernel, of the same sizes."""
+    input = torch.randn(8, 16, 112, 112)
+    weight = torch.randn(16, 16, kernel_size, kernel_size)
+    return {
+        "two passes": separable(kernel_size)["torch"],
+        "whole kernel": lambda: F.conv2d(input, weight, padding=kernel_size // 2),
+    }
+
+
 CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
     "standard, forward and backward": standard_training,
+    "separable or whole, 3×3 on 112×112": partial(separable_or_whole, 3),
+    "separable or whole, 7×7 on 112×112": partial(separable_or_whole, 7),
+    "separable or whole, 15×15 on 112×112": partial(separable_or_whole, 15),
+    "separable layer, 7×7 on 112×112": partial(separable, 7),
     "pointwise": pointwise,
     "pointwise, forward and backward": pointwise_training,
     "depthwise separable layer": depthwise_separable,

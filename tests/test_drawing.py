@@ -172,6 +172,13 @@ def test_a_step_spreads_the_kernel_by_the_dilation() -> None:
     assert "".join(texts(figure)).replace(" ", "").endswith("0·1+2·1=0")
 
 
+def test_a_step_is_named_as_told() -> None:
+    names = ("map", "row", "sum")
+    figure = drawing.step(IMAGE, KERNEL, np.zeros((3, 3)), (0, 0), names=names)
+    assert set(names) < set(texts(figure))
+    assert not {"input", "kernel", "output"} & set(texts(figure))
+
+
 def test_a_product_says_one_of_its_entries() -> None:
     weight, input = np.array([[1, 2, 0], [3, -1, 2]]), np.arange(12).reshape(3, 4)
     figure = drawing.product(weight, input, weight @ input, (1, 2), "a pixel a column")

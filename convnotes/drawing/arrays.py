@@ -30,11 +30,13 @@ def step(
     stride: int = 1,
     padding: int = 0,
     dilation: int = 1,
+    names: Sequence[str] = ("input", "kernel", "output"),
 ) -> Figure:
     """Draw one output value: what the kernel covers, the products, and their sum.
 
     ``input`` (H, W), ``kernel`` (K_h, K_w) and ``output`` (H_out, W_out) are arrays of
-    one channel; ``position`` is the (row, column) of the output value.
+    one channel; ``position`` is the (row, column) of the output value; ``names`` are
+    written above the three.
     """
     input, kernel, output = np.asarray(input), np.asarray(kernel), np.asarray(output)
     padded = np.pad(input, padding)
@@ -46,16 +48,16 @@ def step(
     middle, right = columns + gap, columns + kernel.shape[1] + 2 * gap
     height = max(rows, kernel.shape[0], output.shape[0])
     axes = canvas(right + output.shape[1], height + 1.3 + 0.75 * kernel.shape[0])
-    grid(axes, (0, 1), padded, INPUT, "input", strong=reads, border=padding)
+    grid(axes, (0, 1), padded, INPUT, names[0], strong=reads, border=padding)
     grid(
         axes,
         (middle, 1),
         kernel,
         KERNEL,
-        "kernel",
+        names[1],
         strong=list(np.ndindex(kernel.shape)),
     )
-    grid(axes, (right, 1), output, OUTPUT, "output", strong=[position])
+    grid(axes, (right, 1), output, OUTPUT, names[2], strong=[position])
     write(axes, middle - gap / 2, 1 + height / 2, "∗", 16)
     write(axes, right - gap / 2, 1 + height / 2, "=", 16)
     terms = [
