@@ -136,12 +136,17 @@ def axes(name: str, array: Any, expected: str) -> None:
 
 
 def tensors(**named: Any) -> None:
-    """Check that all are floating-point tensors of one dtype on one device; None is passed over.
+    """Check that all are floating-point tensors of one dtype on one device.
+
+    None is passed over, except in the first place.
 
     >>> tensors(input=torch.zeros(2), weight=torch.zeros(2, dtype=torch.float64))
     Traceback (most recent call last):
     TypeError: weight is torch.float64 on cpu: expected torch.float32 on cpu, as input
     """
+    required = next(iter(named))
+    if named[required] is None:
+        raise TypeError(f"{required}=None: expected a tensor")
     given = {name: tensor for name, tensor in named.items() if tensor is not None}
     for name, tensor in given.items():
         if not isinstance(tensor, torch.Tensor):
@@ -152,8 +157,8 @@ def tensors(**named: Any) -> None:
             raise TypeError(
                 f"{name} is {tensor.dtype}: expected a floating-point tensor"
             )
-    if not given:
-        raise TypeError(f"{next(iter(named))}=None: expected a torch.Tensor")
+        if tensor.layout is not torch.strided:
+            raise TypeError(f"{name} is {tensor.layout}: expected a dense tensor")
     first, *others = given
     for name in others:
         one, other = given[first], given[name]
@@ -179,9 +184,27 @@ def arrays(**named: Any) -> tuple[Any, ...]:
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor) and not value.is_complex():
+    if isinstance(value, torch.Tensor):
+        if value.is_complex() or value.dtype == torch.bool or value.is_meta:
+            raise TypeError(f"{name} is {value.dtype}: expected real numbers")
+        if value.layout is not torch.strided:
+            raise TypeError(f"{name} is {value.layout}: expected a dense tensor")
         return value.detach().cpu().double().numpy()
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}={value!r}: expected real numbers")
     return array.astype(np.float64)
+
+
+def layer_input(input: Any, in_channels: int) -> None:
+    """Check that a layer made for ``in_channels`` is given an image, or images, of so many.
+
+    >>> layer_input(torch.zeros(1, 2, 8, 8), in_channels=3)
+    Traceback (most recent call last):
+    ValueError: input of shape (1, 2, 8, 8): expected 3 channels
+    """
+    tensors(input=input)
+    if input.ndim in (3, 4) and input.shape[-3] != in_channels:
+        raise ValueError(
+            f"input of shape {tuple(input.shape)}: expected {in_channels} channels"
+        )

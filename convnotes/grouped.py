@@ -22,6 +22,7 @@ from convnotes.arguments import (
     divides,
     flag,
     integer,
+    layer_input,
     layer_shapes,
     pair,
     tensors,
@@ -258,6 +259,7 @@ class GroupedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve images (N, C_in, H, W), or one image (C_in, H, W)."""
+        layer_input(input, self.in_channels)
         padding: IntOrPair | str = self.padding
         if self.padding_mode != "zeros":
             input, padding = self._extended(input), 0

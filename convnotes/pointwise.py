@@ -20,6 +20,7 @@ from convnotes.arguments import (
     axes,
     flag,
     integer,
+    layer_input,
     layer_shapes,
     pair,
     tensors,
@@ -126,6 +127,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
+        layer_input(input, self.in_channels)
         return pointwise_conv2d(input, self.weight, self.bias, self.stride)
 
 

@@ -7,7 +7,11 @@ import pytest
 import torch
 from cases import bad_integers, bad_pairs, rejects
 
-from convnotes.arguments import axes, integer, layer_shapes, pair, tensors
+from convnotes.arguments import arrays, axes, integer, layer_shapes, pair, tensors
+from convnotes.depthwise import DepthwiseConv2d
+from convnotes.depthwise_separable import DepthwiseSeparableConv2d
+from convnotes.grouped import GroupedConv2d
+from convnotes.pointwise import PointwiseConv2d
 
 
 @pytest.mark.parametrize("two", [2, np.int64(2), np.uint8(2), torch.tensor(2)])
@@ -164,3 +168,33 @@ def test_tensors_of_one_dtype_and_device_pass_and_none_is_passed_over() -> None:
 def test_another_tensor_is_a_wrong_type(weight: Any, what: str, expected: str) -> None:
     with rejects(TypeError, f"weight is {what}: expected {expected}"):
         tensors(input=torch.ones(2), weight=weight)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        PointwiseConv2d(4, 6),
+        GroupedConv2d(4, 6, 1, groups=2),
+        DepthwiseConv2d(4, 1),
+        DepthwiseSeparableConv2d(4, 6, 1),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_a_layer_refuses_other_channels_than_its_own(
+    layer: torch.nn.Module, channels: int
+) -> None:
+    input = torch.ones(2, channels, 5, 6)
+    with rejects(
+        ValueError, f"input of shape (2, {channels}, 5, 6): expected 4 channels"
+    ):
+        layer(input)
+    with rejects(TypeError, "input=None"):
+        layer(None)
+
+
+def test_a_sparse_tensor_is_named() -> None:
+    with rejects(TypeError, "input is torch.sparse_coo: expected a dense tensor"):
+        tensors(input=torch.eye(3).to_sparse())
+    with rejects(TypeError, "input is torch.sparse_coo: expected a dense tensor"):
+        arrays(input=torch.eye(3).to_sparse())

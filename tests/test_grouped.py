@@ -634,7 +634,7 @@ def test_the_layer_names_an_input_that_is_no_image(padding_mode: Any) -> None:
         layer(torch.ones(5, 6))
     with rejects(ValueError, "input of shape (1, 2, 0, 6): expected"):
         layer(torch.ones(1, 2, 0, 6))
-    with rejects(ValueError, "weight of shape (2, 2, 3, 3): expected (C_out, 3,"):
+    with rejects(ValueError, "input of shape (1, 3, 5, 6): expected 2 channels"):
         layer(torch.ones(1, 3, 5, 6))
 
 

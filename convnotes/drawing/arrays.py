@@ -73,11 +73,17 @@ def step(
     return finished(axes)
 
 
-def channels(input: Any, weight: Any, output: Any) -> Figure:
+def channels(
+    input: Any,
+    weight: Any,
+    output: Any,
+    names: tuple[str, str] = ("input", "output"),
+) -> Figure:
     """Draw which channels mix: each row is one filter, each column one input channel.
 
     ``input`` is (C_in, H, W), ``weight`` (C_out, C_in, K_h, K_w), ``output``
-    (C_out, H_out, W_out). Weights that are nan are left out: their channels do not mix.
+    (C_out, H_out, W_out); ``names`` say what input and output are. Weights that are nan
+    are left out: their channels do not mix.
     """
     input, weight, output = np.asarray(input), np.asarray(weight), np.asarray(output)
     C_out, C_in, K_h, K_w = weight.shape
@@ -86,7 +92,7 @@ def channels(input: Any, weight: Any, output: Any) -> Figure:
     top = input.shape[1] + 2.2
     axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 1.4)
     for c in range(C_in):
-        grid(axes, (c * column, 1), input[c], INPUT, f"input channel {c}")
+        grid(axes, (c * column, 1), input[c], INPUT, f"{names[0]} channel {c}")
     for o in range(C_out):
         y = top + o * row
         mixed = [c for c in range(C_in) if not np.isnan(weight[o, c]).any()]
@@ -95,7 +101,7 @@ def channels(input: Any, weight: Any, output: Any) -> Figure:
             grid(axes, (c * column, y), weight[o, c], KERNEL, label, base=0.25)
             sign = "→" if c == mixed[-1] else "+"
             write(axes, c * column + (column + K_w) / 2, y + K_h / 2, sign, 14)
-        grid(axes, (C_in * column, y), output[o], OUTPUT, f"output channel {o}")
+        grid(axes, (C_in * column, y), output[o], OUTPUT, f"{names[1]} channel {o}")
     return finished(axes)
 
 
