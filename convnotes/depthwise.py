@@ -8,13 +8,20 @@ sum over channels is gone. It is the grouped convolution with as many groups as 
 channels.
 """
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from convnotes.arguments import IntOrPair, arrays, integer, layer_shapes, pair, tensors
+from convnotes.arguments import (
+    IntOrPair,
+    arrays,
+    flag,
+    integer,
+    layer_shapes,
+    pair,
+    tensors,
+)
 from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size
 from convnotes.windows import windows
@@ -88,14 +95,18 @@ def depthwise_conv2d(
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias, groups=None)
     gathered = windows(input, weight.shape[2:], stride, padding, dilation)
-    N, C_in, K_h, K_w, H_out, W_out = gathered.shape
-    M = weight.shape[0] // C_in
-    filters = weight.reshape(C_in, M, 1, 1, K_h, K_w)
+    C_in, K_h, K_w = gathered.shape[1:4]
 
-    # One kernel position at a time: there is no sum over channels to make a matrix of.
-    output = input.new_zeros(N, C_in, M, H_out, W_out)
-    for u, v in product(range(K_h), range(K_w)):
-        output.addcmul_(gathered[:, :, None, u, v], filters[..., u, v])
+    # There is no sum over channels to make a matrix product of. Instead, each kernel
+    # position weighs whole maps. unbind takes the view apart in one step, so that
+    # autograd puts the gradients together in one step.
+    maps = [seen for row in gathered.unbind(2) for seen in row.unbind(2)]
+    factors = weight.reshape(C_in, -1, K_h * K_w, 1, 1).unbind(
+        2
+    )  # each (C_in, M, 1, 1)
+    output = maps[0][:, :, None] * factors[0]  # (N, C_in, M, H_out, W_out)
+    for seen, factor in zip(maps[1:], factors[1:], strict=True):
+        output.addcmul_(seen[:, :, None], factor)
     output = output.flatten(1, 2)
     return output if bias is None else output + bias[:, None, None]
 
@@ -134,7 +145,7 @@ class DepthwiseConv2d(nn.Conv2d):
             padding=pair("padding", padding, minimum=0),
             dilation=pair("dilation", dilation, minimum=1),
             groups=in_channels,
-            bias=bias,
+            bias=flag("bias", bias),
             device=device,
             dtype=dtype,
         )
