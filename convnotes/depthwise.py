@@ -11,11 +11,13 @@ channels.
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from convnotes.arguments import (
     IntOrPair,
     arrays,
+    axes,
     flag,
     integer,
     layer_shapes,
@@ -25,6 +27,9 @@ from convnotes.arguments import (
 from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size
 from convnotes.windows import windows
+
+AT_ONCE = 2**18
+"""How many input elements ``depthwise_conv2d`` works on at once: a mebibyte in float32."""
 
 
 def depthwise_conv2d_loops(
@@ -79,6 +84,9 @@ def depthwise_conv2d(
 ) -> Tensor:
     """Compute the depthwise convolution: gather, then weigh each channel by itself.
 
+    No channel needs another, so it is done for a few channels at a time, whose maps
+    stay in the processor's cache while all kernel positions weigh them.
+
     ``input`` is (N, C_in, H, W), ``weight`` (C_in * M, 1, K_h, K_w), ``bias``
     (C_in * M,); the result is (N, C_in * M, H_out, W_out), where output channel o reads
     input channel o // M. The arguments are those of ``torch.nn.functional.conv2d``
@@ -87,28 +95,52 @@ def depthwise_conv2d(
     Raises ``ValueError`` if shapes or arguments do not fit, ``TypeError`` if the
     tensors are not floating-point tensors of one dtype on one device.
 
-    >>> import torch
     >>> weight = torch.tensor([[[[1.0, 2.0]]], [[[3.0, 4.0]]]])
     >>> depthwise_conv2d(torch.ones(1, 1, 1, 3), weight).flatten()
     tensor([3., 3., 7., 7.])
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias, groups=None)
-    gathered = windows(input, weight.shape[2:], stride, padding, dilation)
-    C_in, K_h, K_w = gathered.shape[1:4]
+    N, C_in, H, W = input.shape
+    M = weight.shape[0] // C_in
+    few = max(1, AT_ONCE // max(1, N * H * W))
+    outputs = []
+    for maps, filters in zip(
+        input.split(few, dim=1), weight.split(few * M), strict=True
+    ):
+        gathered = windows(maps, weight.shape[2:], stride, padding, dilation)
+        outputs.append(weigh_channels(gathered, filters))
+    output = torch.cat(outputs, dim=1)
+    return output if bias is None else output + bias[:, None, None]
 
-    # There is no sum over channels to make a matrix product of. Instead, each kernel
-    # position weighs whole maps. unbind takes the view apart in one step, so that
-    # autograd puts the gradients together in one step.
+
+def weigh_channels(gathered: Tensor, weight: Tensor) -> Tensor:
+    """Weigh the gathered values of each channel by its own filters, and add no two channels.
+
+    ``gathered`` is (N, C_in, K_h, K_w, H_out, W_out), ``weight`` (C_in * M, 1, K_h, K_w)
+    and the result (N, C_in * M, H_out, W_out). The sums are too short for a matrix
+    product to pay: each kernel position weighs whole maps instead.
+
+    Raises ``ValueError`` if the shapes do not fit.
+
+    >>> weigh_channels(torch.ones(1, 4, 3, 3, 2, 5), torch.ones(8, 1, 3, 3)).shape
+    torch.Size([1, 8, 2, 5])
+    """
+    axes("gathered", gathered, "(N, C_in, K_h, K_w, H_out, W_out)")
+    C_in, K_h, K_w = gathered.shape[1:4]
+    if weight.shape[0] % C_in or tuple(weight.shape[1:]) != (1, K_h, K_w):
+        raise ValueError(
+            f"weight of shape {tuple(weight.shape)}: "
+            f"expected (C_in * M, 1, {K_h}, {K_w}) with C_in = {C_in}"
+        )
+    # One map and one factor for each kernel position. unbind takes a view apart in one
+    # step, so that autograd puts the gradients together in one step.
     maps = [seen for row in gathered.unbind(2) for seen in row.unbind(2)]
-    factors = weight.reshape(C_in, -1, K_h * K_w, 1, 1).unbind(
-        2
-    )  # each (C_in, M, 1, 1)
+    factors = weight.reshape(C_in, -1, K_h * K_w, 1, 1).unbind(2)
     output = maps[0][:, :, None] * factors[0]  # (N, C_in, M, H_out, W_out)
     for seen, factor in zip(maps[1:], factors[1:], strict=True):
         output.addcmul_(seen[:, :, None], factor)
-    output = output.flatten(1, 2)
-    return output if bias is None else output + bias[:, None, None]
+    return output.flatten(1, 2)
 
 
 class DepthwiseConv2d(nn.Conv2d):

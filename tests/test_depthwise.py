@@ -30,12 +30,14 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
+from convnotes import depthwise
 from convnotes.costs import Cost
 from convnotes.depthwise import (
     DepthwiseConv2d,
     depthwise_conv2d,
     depthwise_conv2d_cost,
     depthwise_conv2d_loops,
+    weigh_channels,
 )
 from convnotes.matrices import as_matrix
 from convnotes.standard import conv2d, conv2d_cost
@@ -171,6 +173,15 @@ def test_first_and_second_derivatives_are_the_numerical_ones(
 
     assert gradcheck(function, tensors)
     assert gradgradcheck(function, tensors)
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * 8 * 7 * 2, 3 * 8 * 7 * 3])
+def test_the_channels_may_be_worked_on_a_few_at_a_time(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five channels, of which fit: not even one, two, three."""
+    monkeypatch.setattr(depthwise, "AT_ONCE", at_once)
+    assert_equal(call(depthwise_conv2d, asymmetric()), call(torchs, asymmetric()))
 
 
 # Identities.
@@ -552,6 +563,23 @@ def test_groups_which_nobody_gave_are_not_named(function: Callable[..., Any]) ->
     with pytest.raises(ValueError, match="weight") as raised:
         function(torch.ones(1, 3, 5, 7), torch.ones(5, 1, 3, 2))
     assert "groups" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("gathered", "weight"),
+    [
+        ((1, 4, 3, 2, 5), (8, 1, 3, 2)),
+        ((1, 4, 3, 2, 5, 6), (6, 1, 3, 2)),
+        ((1, 4, 3, 2, 5, 6), (8, 1, 2, 3)),
+        ((1, 4, 3, 2, 5, 6), (8, 4, 3, 2)),
+    ],
+)
+def test_gathered_values_and_filters_have_to_fit(
+    gathered: tuple[int, ...], weight: tuple[int, ...]
+) -> None:
+    named = "weight" if len(gathered) == 6 else "gathered"
+    with rejects(ValueError, f"{named} of shape", "expected (", "C_in"):
+        weigh_channels(torch.ones(gathered), torch.ones(weight))
 
 
 @pytest.mark.parametrize(

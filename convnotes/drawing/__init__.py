@@ -8,7 +8,7 @@ has its name above it.
 
 from convnotes.drawing.arrays import channels, grids, matrix, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
-from convnotes.drawing.charts import curves, pictures
+from convnotes.drawing.charts import curves, pictures, roofline
 from convnotes.drawing.links import stack, variants
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "grids",
     "matrix",
     "pictures",
+    "roofline",
     "save",
     "stack",
     "step",
