@@ -8,10 +8,13 @@ sum over channels is gone. It is the grouped convolution with as many groups as 
 channels.
 """
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convnotes.arguments import (
@@ -26,7 +29,6 @@ from convnotes.arguments import (
 )
 from convnotes.costs import Cost, convolution_cost
 from convnotes.shapes import conv_output_size
-from convnotes.windows import windows
 
 AT_ONCE = 2**18
 """How many input elements ``depthwise_conv2d`` works on at once: a mebibyte in float32."""
@@ -105,38 +107,67 @@ def depthwise_conv2d(
     M = weight.shape[0] // C_in
     few = max(1, AT_ONCE // max(1, N * H * W))
     outputs = []
-    for maps, filters in zip(
-        input.split(few, dim=1), weight.split(few * M), strict=True
-    ):
-        gathered = windows(maps, weight.shape[2:], stride, padding, dilation)
-        outputs.append(weigh_channels(gathered, filters))
+    for some, filters in zip(input.split(few, 1), weight.split(few * M), strict=True):
+        maps = kernel_maps(some, weight.shape[2:], stride, padding, dilation)
+        outputs.append(weigh_channels(maps, filters))
     output = torch.cat(outputs, dim=1)
     return output if bias is None else output + bias[:, None, None]
 
 
-def weigh_channels(gathered: Tensor, weight: Tensor) -> Tensor:
-    """Weigh the gathered values of each channel by its own filters, and add no two channels.
+def kernel_maps(
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+) -> list[Tensor]:
+    """Gather as ``windows`` does, and return one map for each kernel position.
 
-    ``gathered`` is (N, C_in, K_h, K_w, H_out, W_out), ``weight`` (C_in * M, 1, K_h, K_w)
-    and the result (N, C_in * M, H_out, W_out). The sums are too short for a matrix
-    product to pay: each kernel position weighs whole maps instead.
+    ``input`` is (N, C_in, H, W). Map ``K_w * u + v`` is ``windows(...)[:, :, u, v]``, a view
+    of shape (N, C_in, H_out, W_out) that holds what kernel row u and column v read. Taken
+    as slices, because the gradient of a slice is one map, and that of ``windows`` all.
+
+    Raises ``ValueError`` or ``TypeError`` if an argument or the output size is impossible.
+
+    >>> row = torch.arange(5.0).reshape(1, 1, 1, 5)
+    >>> [seen.flatten().tolist() for seen in kernel_maps(row, (1, 2), stride=2)]
+    [[0.0, 2.0], [1.0, 3.0]]
+    """
+    axes("input", input, "(N, C_in, H, W)")
+    K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
+    S_h, S_w = pair("stride", stride, minimum=1)
+    P_h, P_w = pair("padding", padding, minimum=0)
+    D_h, D_w = pair("dilation", dilation, minimum=1)
+    H_out = conv_output_size(input.shape[2], K_h, S_h, P_h, D_h)
+    W_out = conv_output_size(input.shape[3], K_w, S_w, P_w, D_w)
+
+    padded = F.pad(input, (P_w, P_w, P_h, P_h)) if P_h or P_w else input
+    return [
+        padded[:, :, D_h * u :: S_h, D_w * v :: S_w][:, :, :H_out, :W_out]
+        for u, v in np.ndindex(K_h, K_w)
+    ]
+
+
+def weigh_channels(maps: Sequence[Tensor], weight: Tensor) -> Tensor:
+    """Weigh each map by its kernel position's weights, and add the maps but no channels.
+
+    ``maps`` are one (N, C_in, H_out, W_out) for each kernel position, ``weight`` is
+    (C_in * M, 1, K_h, K_w) and the result (N, C_in * M, H_out, W_out).
 
     Raises ``ValueError`` if the shapes do not fit.
 
-    >>> weigh_channels(torch.ones(1, 4, 3, 3, 2, 5), torch.ones(8, 1, 3, 3)).shape
+    >>> weigh_channels([torch.ones(1, 4, 2, 5)] * 9, torch.ones(8, 1, 3, 3)).shape
     torch.Size([1, 8, 2, 5])
     """
-    axes("gathered", gathered, "(N, C_in, K_h, K_w, H_out, W_out)")
-    C_in, K_h, K_w = gathered.shape[1:4]
-    if weight.shape[0] % C_in or tuple(weight.shape[1:]) != (1, K_h, K_w):
+    C_in, of_weight = maps[0].shape[1], tuple(weight.shape)
+    if of_weight[0] % C_in or prod(of_weight[1:]) != len(maps):
         raise ValueError(
-            f"weight of shape {tuple(weight.shape)}: "
-            f"expected (C_in * M, 1, {K_h}, {K_w}) with C_in = {C_in}"
+            f"weight of shape {of_weight}: expected (C_in * M, 1, K_h, K_w) "
+            f"with C_in = {C_in} and {len(maps)} kernel positions"
         )
-    # One map and one factor for each kernel position. unbind takes a view apart in one
-    # step, so that autograd puts the gradients together in one step.
-    maps = [seen for row in gathered.unbind(2) for seen in row.unbind(2)]
-    factors = weight.reshape(C_in, -1, K_h * K_w, 1, 1).unbind(2)
+    factors = weight.reshape(C_in, -1, len(maps), 1, 1).unbind(
+        2
+    )  # each (C_in, M, 1, 1)
     output = maps[0][:, :, None] * factors[0]  # (N, C_in, M, H_out, W_out)
     for seen, factor in zip(maps[1:], factors[1:], strict=True):
         output.addcmul_(seen[:, :, None], factor)
@@ -183,6 +214,7 @@ class DepthwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the depthwise convolution of ``input``, (N, in_channels, H, W)."""
         padding = self.padding
         assert not isinstance(padding, str)  # the constructor made it a pair
         return depthwise_conv2d(

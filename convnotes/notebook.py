@@ -64,7 +64,11 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
 
 
 class Measured(NamedTuple):
-    """What the benchmark record says of one thing that was timed, for a roofline."""
+    """What the benchmark record says of one thing that was timed, for a roofline.
+
+    >>> Measured(ms=2.0, intensity=3.0, macs=3.0, elements=1.0).elements
+    1.0
+    """
 
     ms: float
     """The median time."""

@@ -37,10 +37,12 @@ from convnotes.depthwise import (
     depthwise_conv2d,
     depthwise_conv2d_cost,
     depthwise_conv2d_loops,
+    kernel_maps,
     weigh_channels,
 )
 from convnotes.matrices import as_matrix
 from convnotes.standard import conv2d, conv2d_cost
+from convnotes.windows import windows
 
 FORMS = [depthwise_conv2d_loops, depthwise_conv2d]
 
@@ -182,6 +184,16 @@ def test_the_channels_may_be_worked_on_a_few_at_a_time(
     """Five channels, of which fit: not even one, two, three."""
     monkeypatch.setattr(depthwise, "AT_ONCE", at_once)
     assert_equal(call(depthwise_conv2d, asymmetric()), call(torchs, asymmetric()))
+
+
+@given(layers())
+def test_the_maps_are_the_windows_taken_apart(layer: Layer) -> None:
+    kernel_size = layer.weight.shape[2:]
+    options = layer.stride, layer.padding, layer.dilation
+    seen = windows(layer.input, kernel_size, *options).flatten(2, 3).unbind(2)
+    maps = kernel_maps(layer.input, kernel_size, *options)
+    for one, other in zip(maps, seen, strict=True):
+        assert_equal(one, other)
 
 
 # Identities.
@@ -565,21 +577,22 @@ def test_groups_which_nobody_gave_are_not_named(function: Callable[..., Any]) ->
     assert "groups" not in str(raised.value)
 
 
+@pytest.mark.parametrize("weight", [(6, 1, 3, 2), (8, 1, 3, 3), (8, 4, 3, 2)])
+def test_maps_and_filters_have_to_fit(weight: tuple[int, ...]) -> None:
+    with rejects(ValueError, f"weight of shape {weight}: expected", "C_in = 4 and 6"):
+        weigh_channels([torch.ones(1, 4, 5, 7)] * 6, torch.ones(weight))
+
+
 @pytest.mark.parametrize(
-    ("gathered", "weight"),
-    [
-        ((1, 4, 3, 2, 5), (8, 1, 3, 2)),
-        ((1, 4, 3, 2, 5, 6), (6, 1, 3, 2)),
-        ((1, 4, 3, 2, 5, 6), (8, 1, 2, 3)),
-        ((1, 4, 3, 2, 5, 6), (8, 4, 3, 2)),
-    ],
+    ("name", "value", "error"),
+    bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )
-def test_gathered_values_and_filters_have_to_fit(
-    gathered: tuple[int, ...], weight: tuple[int, ...]
+def test_an_impossible_argument_of_the_gather_is_named(
+    name: str, value: Any, error: type[Exception]
 ) -> None:
-    named = "weight" if len(gathered) == 6 else "gathered"
-    with rejects(ValueError, f"{named} of shape", "expected (", "C_in"):
-        weigh_channels(torch.ones(gathered), torch.ones(weight))
+    good: dict[str, Any] = {"input": torch.ones(1, 3, 5, 7), "kernel_size": 3}
+    with rejects(error, f"{name}={value!r}: expected an int or a (height, width) pair"):
+        kernel_maps(**good | {name: value})
 
 
 @pytest.mark.parametrize(
