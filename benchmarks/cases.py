@@ -2,114 +2,64 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from convnotes.costs import Cost
+from convnotes.depthwise import depthwise_conv2d, depthwise_conv2d_cost
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.grouped import grouped_conv2d
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.separable import spatially_separable_conv2d
-from convnotes.standard import conv2d
+from convnotes.standard import conv2d, conv2d_cost
 
 Way = Callable[[], object]
 
 
-def standard() -> dict[str, Way]:
-    """Return 64 → 64 channels, 3×3, on 8 images of 56×56, forward."""
-    input, weight = torch.randn(8, 64, 56, 56), torch.randn(64, 64, 3, 3)
-    return {
-        "convnotes": lambda: conv2d(input, weight, padding=1),
-        "torch": lambda: F.conv2d(input, weight, padding=1),
-    }
+def layer(
+    ours: Callable[..., torch.Tensor],
+    torchs: Callable[..., torch.Tensor],
+    weight_shape: tuple[int, ...],
+    training: bool = False,
+    **options: Any,
+) -> dict[str, Way]:
+    """Return the package's function and torch's, on 8 images of 56×56.
 
+    Both get the ``options``. With ``training``, forward and backward to input and weight.
+    """
+    groups = torchs.keywords["groups"] if isinstance(torchs, partial) else 1
+    channels = weight_shape[1] * options.get("groups", groups)
+    input = torch.randn(8, channels, 56, 56, requires_grad=training)
+    weight = torch.randn(weight_shape, requires_grad=training)
+    given = torch.randn(8, weight_shape[0], 56, 56)
 
-def standard_training() -> dict[str, Way]:
-    """Return the same, forward and backward to input and weight."""
-    input = torch.randn(8, 64, 56, 56, requires_grad=True)
-    weight = torch.randn(64, 64, 3, 3, requires_grad=True)
-    given = torch.randn(8, 64, 56, 56)
-
-    def step(function: Callable[..., torch.Tensor]) -> Way:
-        def forward_and_backward() -> object:
-            return torch.autograd.grad(
-                function(input, weight, padding=1), (input, weight), given
-            )
-
-        return forward_and_backward
-
-    return {"convnotes": step(conv2d), "torch": step(F.conv2d)}
-
-
-def pointwise() -> dict[str, Way]:
-    """Return 256 → 256 channels, 1×1, on 8 images of 56×56, forward."""
-    input, weight = torch.randn(8, 256, 56, 56), torch.randn(256, 256, 1, 1)
-    return {
-        "convnotes": lambda: pointwise_conv2d(input, weight),
-        "torch": lambda: F.conv2d(input, weight),
-    }
-
-
-def pointwise_training() -> dict[str, Way]:
-    """Return the same, forward and backward to input and weight."""
-    input = torch.randn(8, 256, 56, 56, requires_grad=True)
-    weight = torch.randn(256, 256, 1, 1, requires_grad=True)
-    given = torch.randn(8, 256, 56, 56)
-
-    def step(function: Callable[..., torch.Tensor]) -> Way:
+    def way(function: Callable[..., torch.Tensor]) -> Way:
+        if not training:
+            return lambda: function(input, weight, **options)
         return lambda: torch.autograd.grad(
-            function(input, weight), (input, weight), given
+            function(input, weight, **options), (input, weight), given
         )
 
-    return {"convnotes": step(pointwise_conv2d), "torch": step(F.conv2d)}
+    return {"convnotes": way(ours), "torch": way(torchs)}
 
 
-def depthwise_separable() -> dict[str, Way]:
-    """Return 256 → 256 channels, 3×3, on 8 images of 56×56, forward."""
-    input = torch.randn(8, 256, 56, 56)
-    first, second = torch.randn(256, 1, 3, 3), torch.randn(256, 256, 1, 1)
-    return {
-        "convnotes": lambda: depthwise_separable_conv2d(
-            input, first, second, padding=1
-        ),
-        "torch": lambda: F.conv2d(
-            F.conv2d(input, first, padding=1, groups=256), second
-        ),
-    }
+standard = partial(layer, conv2d, F.conv2d, (64, 64, 3, 3), padding=1)
+pointwise = partial(layer, pointwise_conv2d, F.conv2d, (256, 256, 1, 1))
+depthwise = partial(
+    layer,
+    depthwise_conv2d,
+    partial(F.conv2d, groups=256),
+    (256, 1, 3, 3),
+    padding=1,
+)
 
 
-def depthwise_separable_or_standard() -> dict[str, Way]:
-    """Return torch's two layers and torch's standard one, of the same sizes."""
-    input, weight = torch.randn(8, 256, 56, 56), torch.randn(256, 256, 3, 3)
-    return {
-        "two layers": depthwise_separable()["torch"],
-        "standard": lambda: F.conv2d(input, weight, padding=1),
-    }
-
-
-def grouped(groups: int) -> dict[str, Way]:
-    """Return the standard case with its channels in groups, forward."""
-    input, weight = torch.randn(8, 64, 56, 56), torch.randn(64, 64 // groups, 3, 3)
-    return {
-        "convnotes": lambda: grouped_conv2d(input, weight, padding=1, groups=groups),
-        "torch": lambda: F.conv2d(input, weight, padding=1, groups=groups),
-    }
-
-
-def grouped_training(groups: int) -> dict[str, Way]:
-    """Return the same, forward and backward to input and weight."""
-    input = torch.randn(8, 64, 56, 56, requires_grad=True)
-    weight = torch.randn(64, 64 // groups, 3, 3, requires_grad=True)
-    given = torch.randn(8, 64, 56, 56)
-
-    def step(function: Callable[..., torch.Tensor]) -> Way:
-        def forward_and_backward() -> object:
-            output = function(input, weight, padding=1, groups=groups)
-            return torch.autograd.grad(output, (input, weight), given)
-
-        return forward_and_backward
-
-    return {"convnotes": step(grouped_conv2d), "torch": step(F.conv2d)}
+def grouped(groups: int, training: bool = False) -> dict[str, Way]:
+    """Return the standard case with its channels in groups."""
+    shape, options = (64, 64 // groups, 3, 3), {"padding": 1, "groups": groups}
+    return layer(grouped_conv2d, F.conv2d, shape, training, **options)
 
 
 def separable(kernel_size: int) -> dict[str, Way]:
@@ -137,20 +87,72 @@ def separable_or_whole(kernel_size: int) -> dict[str, Way]:
     }
 
 
+def depthwise_separable() -> dict[str, Way]:
+    """Return 256 → 256 channels, 3×3, on 8 images of 56×56, forward."""
+    input = torch.randn(8, 256, 56, 56)
+    first, second = torch.randn(256, 1, 3, 3), torch.randn(256, 256, 1, 1)
+    return {
+        "convnotes": lambda: depthwise_separable_conv2d(
+            input, first, second, padding=1
+        ),
+        "torch": lambda: F.conv2d(
+            F.conv2d(input, first, padding=1, groups=256), second
+        ),
+    }
+
+
+def depthwise_separable_or_standard() -> dict[str, Way]:
+    """Return torch's two layers and torch's standard one, of the same sizes."""
+    input, weight = torch.randn(8, 256, 56, 56), torch.randn(256, 256, 3, 3)
+    return {
+        "two layers": depthwise_separable()["torch"],
+        "standard": lambda: F.conv2d(input, weight, padding=1),
+    }
+
+
+def depthwise_roofline() -> dict[str, Way]:
+    """Return a large product, a large copy, and torch's layers at one size; see COSTS."""
+    factor, values = torch.randn(2048, 2048), torch.randn(2**26)
+    product, copy = torch.empty_like(factor), torch.empty_like(values)
+    image, pixels = torch.randn(1, 256, 112, 112), torch.randn(256, 256, 1, 1)
+    full, single = torch.randn(256, 256, 3, 3), torch.randn(256, 1, 3, 3)
+    return {
+        "matrix product": lambda: torch.mm(factor, factor, out=product),
+        "copy": lambda: copy.copy_(values),
+        "standard": lambda: F.conv2d(image, full, padding=1),
+        "pointwise": lambda: F.conv2d(image, pixels),
+        "depthwise": lambda: F.conv2d(image, single, padding=1, groups=256),
+    }
+
+
 CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
-    "standard, forward and backward": standard_training,
+    "standard, forward and backward": partial(standard, training=True),
     "separable or whole, 3×3 on 112×112": partial(separable_or_whole, 3),
     "separable or whole, 7×7 on 112×112": partial(separable_or_whole, 7),
     "separable or whole, 15×15 on 112×112": partial(separable_or_whole, 15),
     "separable layer, 7×7 on 112×112": partial(separable, 7),
+    "depthwise, forward": depthwise,
+    "depthwise, forward and backward": partial(depthwise, training=True),
+    "depthwise roofline": depthwise_roofline,
     "pointwise": pointwise,
-    "pointwise, forward and backward": pointwise_training,
+    "pointwise, forward and backward": partial(pointwise, training=True),
     "depthwise separable layer": depthwise_separable,
     "depthwise separable or standard": depthwise_separable_or_standard,
     "grouped, 1 group": partial(grouped, 1),
     "grouped, 4 groups": partial(grouped, 4),
     "grouped, 8 groups": partial(grouped, 8),
-    "grouped, 8 groups, forward and backward": partial(grouped_training, 8),
+    "grouped, 8 groups, forward and backward": partial(grouped, 8, training=True),
     "grouped, 32 groups": partial(grouped, 32),
+}
+
+# For the cases from which a page computes rates: what each way computes and moves.
+COSTS: dict[str, dict[str, Cost]] = {
+    "depthwise roofline": {
+        "matrix product": Cost(macs=2048**3, elements_moved=3 * 2048**2),
+        "copy": Cost(elements_moved=2 * 2**26),
+        "standard": conv2d_cost(256, 256, 3, 112, padding=1),
+        "pointwise": conv2d_cost(256, 256, 1, 112),
+        "depthwise": depthwise_conv2d_cost(256, 3, 112, padding=1),
+    }
 }

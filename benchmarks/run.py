@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.cases import CASES, Way
+from benchmarks.cases import CASES, COSTS, Way
 
 RECORD = Path(__file__).with_name("record.json")
 THREADS = (1, 2)
@@ -49,9 +49,16 @@ def measure(threads: int) -> list[dict[str, Any]]:
     results = []
     for name, case in CASES.items():
         taken = milliseconds(case())
-        one, other = taken.values()
-        ratio = round(one / other, 2)
-        results.append({"case": name, "threads": threads, "ms": taken, "ratio": ratio})
+        result: dict[str, Any] = {"case": name, "threads": threads, "ms": taken}
+        if name in COSTS:
+            result["macs"] = {way: cost.macs for way, cost in COSTS[name].items()}
+            result["elements"] = {
+                way: cost.elements_moved for way, cost in COSTS[name].items()
+            }
+        else:
+            one, other = taken.values()
+            result["ratio"] = round(one / other, 2)
+        results.append(result)
     return results
 
 

@@ -103,7 +103,14 @@ for input of shape (1, 3, 8, 8)
         raise ValueError(f"input of shape {of_input}: expected sizes of at least 1")
     if 0 in of_weight:
         raise ValueError(f"weight of shape {of_weight}: expected sizes of at least 1")
-    groups = of_input[1] if groups is None else integer("groups", groups, minimum=1)
+    if groups is None:
+        groups = of_input[1]
+        if of_weight[1] != 1 or of_weight[0] % groups:
+            raise ValueError(
+                f"weight of shape {of_weight}: expected (C_in * M, 1, K_h, K_w) "
+                f"with C_in = {groups} for input of shape {of_input}"
+            )
+    groups = integer("groups", groups, minimum=1)
     if of_input[1] % groups or of_weight[0] % groups:
         raise ValueError(
             f"groups={groups}: expected a divisor of the {of_input[1]} channels of input "

@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -74,7 +74,54 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
         threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
         taken = ", ".join(f"{way} {ms:.2f} ms" for way, ms in result["ms"].items())
         print(f"{result['case']}, {threads}")
-        print(f"    {taken}, ratio {result['ratio']:.2f}")
+        ratio = f", ratio {result['ratio']:.2f}" if "ratio" in result else ""
+        print(f"    {taken}{ratio}")
+
+
+class Measured(NamedTuple):
+    """What the benchmark record says of one thing that was timed, for a roofline.
+
+    >>> Measured(ms=2.0, intensity=3.0, macs=3.0, elements=1.0).elements
+    1.0
+    """
+
+    ms: float
+    """The median time."""
+    intensity: float
+    """MACs for each element moved."""
+    macs: float
+    """Thousand millions of MACs a second."""
+    elements: float
+    """Thousand millions of elements moved a second."""
+
+
+def measured(
+    case: str, threads: int, record: str | Path = "../benchmarks/record.json"
+) -> dict[str, Measured]:
+    """Return what the record says of all that one case timed, on so many threads.
+
+    Nothing is timed here, as in ``timings``. Raises ``ValueError`` if the record has no
+    such case, or no counts of what the case computes and moves.
+
+    >>> layers = measured("depthwise roofline", 1, "benchmarks/record.json")
+    >>> round(layers["depthwise"].intensity, 1)
+    4.5
+    """
+    stored = json.loads(Path(record).read_text(encoding="utf-8"))
+    for result in stored["results"]:
+        asked = (result["case"], result["threads"]) == (case, threads)
+        if asked and "macs" in result:
+            return {
+                way: _measured(ms, result["macs"][way], result["elements"][way])
+                for way, ms in result["ms"].items()
+            }
+    raise ValueError(
+        f"case={case!r} with threads={threads!r}: expected one that {record} has counts of"
+    )
+
+
+def _measured(ms: float, macs: int, elements: int) -> Measured:
+    return Measured(ms, macs / elements, macs / ms / 1e6, elements / ms / 1e6)
 
 
 class Source:

@@ -56,6 +56,7 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ],
         {"yscale": "symlog", "title": "two curves"},
     ),
+    "roofline": ([80.0, 3.2, {"low": (4.5, 4.444), "high": (1055.0, 78.0)}], {}),
 }
 
 
@@ -279,3 +280,16 @@ def test_curves_hold_the_numbers_they_were_given() -> None:
 def test_no_curve_is_left_out() -> None:
     figure = drawing.curves({str(n): ([0, 1], [0, n]) for n in range(6)}, "x", "y")
     assert len(figure.axes[0].lines) == 6
+
+
+def test_a_roofline_bends_at_the_balance_point_and_holds_the_layers() -> None:
+    layers = {"low": (4.5, 4.4444), "high": (1055.0, 78.0)}
+    (axes,) = drawing.roofline(80.0, 3.2, layers).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    (_, bend, _), (start, top, end) = map(np.asarray, lines["roof"].get_data())
+    assert (bend, top, end) == (80 / 3.2, 80, 80)
+    left = np.asarray(lines["roof"].get_xdata())[0]
+    assert start == 3.2 * left < 3.2 * 4.5
+    np.testing.assert_array_equal(lines["low"].get_data(), [[4.5], [4.44]])
+    np.testing.assert_array_equal(lines["high"].get_data(), [[1060], [78]])
+    assert texts(axes.figure)[-2:] == ["low", "high"]  # type: ignore[arg-type]

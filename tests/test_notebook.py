@@ -13,7 +13,7 @@ import torch
 
 from convnotes.costs import Cost
 from convnotes.drawing import STYLE
-from convnotes.notebook import Source, setup, show_source, timings
+from convnotes.notebook import Measured, Source, measured, setup, show_source, timings
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +127,27 @@ def test_timings_are_read_from_the_record_and_not_taken(
         "standard, 2 threads",
         "    torch 1.04 ms, ours 2.00 ms, ratio 1.92",
     ]
+
+
+def test_rates_are_computed_from_the_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def result(threads: int, ms: float) -> dict[str, Any]:
+        counts = {"macs": {"a": 6_000_000}, "elements": {"a": 2_000_000}}
+        return {"case": "roofline", "threads": threads, "ms": {"a": ms}, **counts}
+
+    record = tmp_path / "record.json"
+    plain = {"case": "plain", "threads": 1, "ms": {"a": 1.0}, "ratio": 1.0}
+    stored: dict[str, Any] = {"machine": "m", "versions": {}, "date": "d"}
+    stored["results"] = [result(1, 4.0), result(2, 2.0), plain]
+    record.write_text(json.dumps(stored), encoding="utf-8")
+    # 6 million MACs in 2 ms are 3 thousand million a second.
+    assert measured("roofline", 2, record) == {"a": Measured(2.0, 3.0, 3.0, 1.0)}
+    timings("roofline", record)
+    assert capsys.readouterr().out.splitlines()[-1] == "    a 2.0 ms"
+    for case, threads in [("roofline", 3), ("roof", 1), ("plain", 1)]:
+        with pytest.raises(ValueError, match=f"case='{case}' with threads={threads}"):
+            measured(case, threads, record)
 
 
 # The source shown on a page. These functions are what is shown, word for word.

@@ -1,4 +1,4 @@
-"""Grey pictures and curves."""
+"""Grey pictures, curves, and the roofline of a machine."""
 
 from collections.abc import Mapping
 from itertools import cycle, groupby
@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
+from matplotlib.ticker import FuncFormatter
+
+from convnotes.drawing.canvas import INK, SERIES
 
 
 def pictures(named: Mapping[str, Any], levels: int = 12) -> Figure:
@@ -45,6 +48,54 @@ def curves(
     axes.legend(frameon=False)
     figure.tight_layout(pad=0.4)
     return figure
+
+
+def roofline(
+    peak: float, bandwidth: float, named: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Draw the roof of a machine and where layers stand below it, both axes logarithmic.
+
+    ``peak`` is in 10⁹ MACs a second, ``bandwidth`` in 10⁹ elements a second; their
+    quotient is the balance point. Each layer is (MACs for each element moved, 10⁹ MACs a
+    second) under its name. All values are rounded to three digits.
+    """
+    peak, bandwidth, balance = map(digits, (peak, bandwidth, peak / bandwidth))
+    points = {name: (digits(x), digits(y)) for name, (x, y) in named.items()}
+    left = min([balance, *(x for x, _ in points.values())]) / 3
+    right = max([balance, *(x for x, _ in points.values())]) * 4
+    bottom = min([bandwidth * left, *(y for _, y in points.values())]) / 3
+
+    figure = Figure(figsize=(5.6, 3.6))
+    axes = figure.add_subplot(xscale="log", yscale="log")
+    axes.set(xlabel="MACs for each element moved", ylabel="10⁹ MACs a second")
+    axes.set(xlim=(left, right), ylim=(bottom, 4 * peak))
+    roof = [bandwidth * left, peak, peak]
+    axes.plot([left, balance, right], roof, color=INK, label="roof")
+    axes.axvline(balance, color=INK, linestyle=":", linewidth=1.2)
+    style: Any = {"textcoords": "offset points", "size": 9}
+    axes.annotate(
+        "balance point", (balance, bottom), (4, 5), **style, rotation=90, va="bottom"
+    )
+    for limit, start, end in (
+        ("memory limits", left, balance),
+        ("arithmetic limits", balance, right),
+    ):
+        middle = (start * end) ** 0.5
+        axes.annotate(limit, (middle, 3 * peak), (0, 0), **style, ha="center", va="top")
+    for color, marker, (name, point) in zip(
+        cycle(SERIES), cycle("osD^v"), points.items(), strict=False
+    ):
+        axes.plot(*point, marker, color=color, markersize=8, label=name)
+        axes.annotate(name, point, (0, -9), **style, ha="center", va="top")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def digits(value: float) -> float:
+    """Round to three significant digits."""
+    return float(f"{value:.3g}")
 
 
 def runs(axes: Axes, mask: np.ndarray, color: str) -> None:
