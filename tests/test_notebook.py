@@ -144,7 +144,7 @@ def test_rates_are_computed_from_the_record(
     # 6 million MACs in 2 ms are 3 thousand million a second.
     assert measured("roofline", 2, record) == {"a": Measured(2.0, 3.0, 3.0, 1.0)}
     timings("roofline", record)
-    assert capsys.readouterr().out.splitlines()[-1] == "    a 2.0 ms"
+    assert capsys.readouterr().out.splitlines()[-1] == "    a 2.00 ms"
     for case, threads in [("roofline", 3), ("roof", 1), ("plain", 1)]:
         with pytest.raises(ValueError, match=f"case='{case}' with threads={threads}"):
             measured(case, threads, record)
