@@ -166,9 +166,8 @@ def weigh_channels(maps: Sequence[Tensor], weight: Tensor) -> Tensor:
             f"weight of shape {of_weight}: expected (C_in * M, 1, K_h, K_w) "
             f"with C_in = {C_in} and {len(maps)} kernel positions"
         )
-    factors = weight.reshape(C_in, -1, len(maps), 1, 1).unbind(
-        2
-    )  # each (C_in, M, 1, 1)
+    # One factor (C_in, M, 1, 1) for each map.
+    factors = weight.reshape(C_in, -1, len(maps), 1, 1).unbind(2)
     output = maps[0][:, :, None] * factors[0]  # (N, C_in, M, H_out, W_out)
     for seen, factor in zip(maps[1:], factors[1:], strict=True):
         output.addcmul_(seen[:, :, None], factor)

@@ -176,6 +176,8 @@ def separate(kernel: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
         raise ValueError(f"kernel of shape {shape}: expected finite numbers in it")
 
     U, S, V = torch.linalg.svd(matrix, full_matrices=False)
+    if not S.isfinite().all():
+        raise ValueError(f"kernel of shape {shape}: expected smaller numbers in it")
     columns, rows, strength = U.T[:rank], V[:rank], S[:rank, None]
     size = columns.abs()
     as_large = size > 0.9999 * size.amax(dim=1, keepdim=True)
