@@ -14,6 +14,7 @@ from convnotes.grouped import grouped_conv2d
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.separable import spatially_separable_conv2d
 from convnotes.standard import conv2d, conv2d_cost
+from convnotes.transposed import conv_transpose2d
 
 Way = Callable[[], object]
 
@@ -60,6 +61,24 @@ def grouped(groups: int, training: bool = False) -> dict[str, Way]:
     """Return the standard case with its channels in groups."""
     shape, options = (64, 64 // groups, 3, 3), {"padding": 1, "groups": groups}
     return layer(grouped_conv2d, F.conv2d, shape, training, **options)
+
+
+def transposed(kernel_size: int, training: bool = False) -> dict[str, Way]:
+    """Return 64 → 64 channels, stride 2, from 8 images of 28×28 to 56×56."""
+    input = torch.randn(8, 64, 28, 28, requires_grad=training)
+    weight = torch.randn(64, 64, kernel_size, kernel_size, requires_grad=training)
+    given = torch.randn(8, 64, 56, 56)
+    options: Any = {"stride": 2, "padding": (kernel_size - 1) // 2}
+    options["output_padding"] = kernel_size % 2
+
+    def way(function: Callable[..., torch.Tensor]) -> Way:
+        if not training:
+            return lambda: function(input, weight, **options)
+        return lambda: torch.autograd.grad(
+            function(input, weight, **options), (input, weight), given
+        )
+
+    return {"convnotes": way(conv_transpose2d), "torch": way(F.conv_transpose2d)}
 
 
 def separable(kernel_size: int) -> dict[str, Way]:
@@ -128,6 +147,10 @@ def depthwise_roofline() -> dict[str, Way]:
 CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
     "standard, forward and backward": partial(standard, training=True),
+    "transposed, 2×2": partial(transposed, 2),
+    "transposed, 3×3": partial(transposed, 3),
+    "transposed, 4×4": partial(transposed, 4),
+    "transposed, 3×3, forward and backward": partial(transposed, 3, training=True),
     "separable or whole, 3×3 on 112×112": partial(separable_or_whole, 3),
     "separable or whole, 7×7 on 112×112": partial(separable_or_whole, 7),
     "separable or whole, 15×15 on 112×112": partial(separable_or_whole, 15),

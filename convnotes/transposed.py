@@ -7,11 +7,13 @@ and a bias[o] everywhere. Its matrix is the transpose of the standard convolutio
 the same arguments: so it gives back that one's input *size*, not its input.
 """
 
+from collections import defaultdict
 from itertools import product
 from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -106,8 +108,8 @@ def conv_transpose2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     groups = transposed_shapes(input, weight, bias, groups)
-    strides = pair("stride", stride, minimum=1)
-    options = zip(
+    S_h, S_w = strides = pair("stride", stride, minimum=1)
+    down, across = zip(
         input.shape[2:],
         weight.shape[2:],
         strides,
@@ -116,38 +118,60 @@ def conv_transpose2d(
         pair("dilation", dilation, minimum=1),
         strict=True,
     )
-    rows, columns = (phases(*along_axis) for along_axis in options)
-    C_group = weight.shape[1]
-    filters = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)
-    size = (sum(row.outputs for row in rows), sum(column.outputs for column in columns))
+    H_out = conv_transpose_output_size(*down)
+    W_out = conv_transpose_output_size(*across)
+    rows, columns = phases(*down), phases(*across)
 
-    output = input.new_zeros(len(input), C_group * groups, *size)
+    # Phases that see the same windows are output channels of one convolution.
+    alike = defaultdict(list)
     for row, column in product(rows, columns):
-        if row.taps and column.taps:
-            part = filters[:, :, row.taps, column.taps]
-            seen = F.pad(input, (*column.edges, *row.edges))
-            gathered = windows(seen, part.shape[2:], dilation=(row.gap, column.gap))
-            values = contract_groups(gathered, part, groups)
-            output[:, :, row.first :: strides[0], column.first :: strides[1]] = values
+        alike[row.sees, column.sees].append((row, column))
+
+    # The input with zeros around it, and a standard convolution's filters: flipped.
+    edges = border(*across[1:]), border(*down[1:])
+    padded = F.pad(input, [edge for edge in edges for _ in range(2)])
+    filters = weight.unflatten(0, (groups, -1)).transpose(1, 2).flip(3, 4)
+    all_reached = len(rows) == min(S_h, H_out) and len(columns) == min(S_w, W_out)
+    new = input.new_empty if all_reached else input.new_zeros
+    output = new(len(input), groups, weight.shape[1], H_out, W_out)
+
+    for (high, wide), found in alike.items():
+        seen = padded[:, :, high.begin : high.end, wide.begin : wide.end]
+        gathered = windows(seen, (high.taps, wide.taps), dilation=(high.gap, wide.gap))
+        parts = [filters[..., row.taps, column.taps] for row, column in found]
+        values = contract_groups(gathered, torch.cat(parts, 1).flatten(0, 1), groups)
+        each = values.unflatten(1, (groups, len(found), -1)).unbind(2)
+        for (row, column), phase in zip(found, each, strict=True):
+            output[..., row.first :: S_h, column.first :: S_w] = phase
+    output = output.flatten(1, 2)
     return output if bias is None else output + bias[:, None, None]
 
 
+class Sight(NamedTuple):
+    """What a phase sees: ``taps`` pixels, ``gap`` apart, of inputs ``begin`` to ``end``.
+
+    Counted on the input with ``border`` zeros on both sides.
+    """
+
+    begin: int
+    end: int
+    taps: int
+    gap: int
+
+
 class Phase(NamedTuple):
-    """How the outputs at ``first``, ``first + stride``, ... along one axis come about.
+    """How the outputs ``first``, ``first + stride``, ... along one axis come about.
 
-    There are ``outputs`` of them. They see the kernel positions ``taps`` (a slice of the
-    flipped kernel, None if there are none), ``gap`` pixels apart, on the input with
-    ``edges`` pixels of zeros before and after it; negative edges are cropped.
+    They are a stride-1 convolution of what the phase ``sees`` with ``taps``, a slice of
+    the flipped kernel.
 
-    >>> phases(4, kernel_size=2, stride=1, padding=1)
-    [Phase(first=0, outputs=3, taps=slice(0, None, 1), gap=1, edges=(0, 0))]
+    >>> phases(4, kernel_size=2, padding=1)
+    [Phase(first=0, taps=slice(0, None, 1), sees=Sight(begin=1, end=5, taps=2, gap=1))]
     """
 
     first: int
-    outputs: int
-    taps: slice | None
-    gap: int = 1
-    edges: tuple[int, int] = (0, 0)
+    taps: slice
+    sees: Sight
 
 
 def phases(
@@ -158,10 +182,11 @@ def phases(
     output_padding: int = 0,
     dilation: int = 1,
 ) -> list[Phase]:
-    """Return the ``stride`` phases of a transposed convolution along one axis.
+    """Return the phases of a transposed convolution along one axis, at most ``stride``.
 
-    Output y is reached by kernel position u from input (y + padding - dilation * u) /
-    stride, where that is whole: so the remainder of y + padding says which u reach it.
+    Kernel position u adds input i to output y = stride * i + dilation * u - padding. So
+    the remainder of dilation * u, divided by the stride, says to which outputs: a phase
+    is the positions u of one remainder, and the outputs that they reach.
 
     Raises ``ValueError`` as ``convnotes.shapes.conv_transpose_output_size`` does.
 
@@ -171,21 +196,36 @@ def phases(
     output_size = conv_transpose_output_size(
         input_size, kernel_size, stride, padding, output_padding, dilation
     )
-    shared = gcd(stride, dilation)
+    zeros = border(kernel_size, stride, padding, output_padding, dilation)
+    apart = stride // gcd(stride, dilation)  # from a tap to the phase's next tap
+    gap = dilation // gcd(stride, dilation)
     found = []
-    for remainder in range(stride):
-        first = (remainder - padding) % stride
-        count = len(range(first, output_size, stride))
-        reached = [u for u in range(kernel_size) if dilation * u % stride == remainder]
-        if not reached or not count:
-            found.append(Phase(first, count, None))
-            continue
-        taps = slice(kernel_size - 1 - reached[-1], None, stride // shared)
-        back = [(dilation * u - remainder) // stride for u in reached]
-        start = (first + padding - remainder) // stride
-        edges = back[-1] - start, start + count - back[0] - input_size
-        found.append(Phase(first, count, taps, dilation // shared, edges))
+    for u in range(min(apart, kernel_size)):
+        last = u + (kernel_size - 1 - u) // apart * apart  # of the phase's taps
+        first = (dilation * u - padding) % stride
+        outputs = len(range(first, output_size, stride))
+        if outputs:
+            begin = zeros + (first + padding - dilation * last) // stride
+            steps = (last - u) // apart
+            sees = Sight(begin, begin + gap * steps + outputs, steps + 1, gap)
+            taps = slice(kernel_size - 1 - last, None, apart)
+            found.append(Phase(first, taps, sees))
     return found
+
+
+def border(
+    kernel_size: int,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    dilation: int = 1,
+) -> int:
+    """Return how many zeros beyond the input, along one axis, the phases read at most.
+
+    >>> border(kernel_size=3, stride=2), border(kernel_size=2, stride=2)
+    (1, 0)
+    """
+    return (dilation * (kernel_size - 1) + output_padding) // stride
 
 
 def transposed_shapes(input: Any, weight: Any, bias: Any, groups: Any) -> int:

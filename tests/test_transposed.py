@@ -171,12 +171,29 @@ def test_it_is_a_standard_convolution_of_the_stuffed_input_with_the_flipped_kern
     assert_equal(conv_transpose2d(input, weight, bias, stride=(2, 3)), expected)
 
 
-def test_there_is_a_phase_for_each_step_of_the_stride_and_each_tap_is_in_one() -> None:
+def test_each_tap_is_in_one_phase_and_no_two_phases_write_to_the_same_outputs() -> None:
     for kernel_size, stride, dilation in product(range(1, 6), range(1, 5), range(1, 5)):
         found = phases(4, kernel_size, stride, 0, 0, dilation)
-        taps = [range(kernel_size)[phase.taps] for phase in found if phase.taps]
-        assert len(found) == stride
+        taps = [range(kernel_size)[phase.taps] for phase in found]
+        assert [len(some) for some in taps] == [phase.sees.taps for phase in found]
         assert sorted(tap for some in taps for tap in some) == list(range(kernel_size))
+        assert len({phase.first for phase in found}) == len(found) <= stride
+
+
+def test_phases_that_see_the_same_windows_share_one_convolution() -> None:
+    assert len({phase.sees for phase in phases(5, kernel_size=3, stride=3)}) == 1
+    assert len({phase.sees for phase in phases(5, kernel_size=4, stride=2)}) == 1
+    assert len({phase.sees for phase in phases(5, kernel_size=3, stride=2)}) == 2
+
+
+@pytest.mark.parametrize("function", FORMS)
+def test_a_stride_beyond_all_reason_takes_no_longer(
+    function: Callable[..., Any],
+) -> None:
+    input, weight, bias = tensors()
+    pixel = input[:, :, :1, :1]
+    expected = F.conv_transpose2d(pixel, weight, bias)
+    assert_equal(function(pixel, weight, bias, stride=10**9), expected)
 
 
 # Dtypes, layouts, shapes.
