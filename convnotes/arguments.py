@@ -49,6 +49,18 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """Return ``value``, which has to be one of ``choices``.
+
+    >>> one_of("padding_mode", "mirror", ("zeros", "reflect"))
+    Traceback (most recent call last):
+    ValueError: padding_mode='mirror': expected one of ('zeros', 'reflect')
+    """
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: expected one of {choices}")
+    return value
+
+
 def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an int or a (height, width) pair as a pair of ints of at least ``minimum``.
 
@@ -197,10 +209,38 @@ def _array(name: str, value: Any) -> np.ndarray:
         if value.layout is not torch.strided:
             raise TypeError(f"{name} is {value.layout}: expected a dense tensor")
         return value.detach().cpu().double().numpy()
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # NumPy's, for rows of several lengths
+        raise ValueError(f"{name}={value!r}: expected rows of one length") from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}={value!r}: expected real numbers")
     return array.astype(np.float64)
+
+
+def placement(device: Any, dtype: Any) -> dict[str, Any]:
+    """Return ``device`` and ``dtype``, after checking that a layer can have weights there.
+
+    >>> placement(None, torch.float64)
+    {'device': None, 'dtype': torch.float64}
+    >>> placement(None, "float64")
+    Traceback (most recent call last):
+    TypeError: dtype='float64': expected None or a floating-point torch.dtype
+    """
+    if not (
+        dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)
+    ):
+        raise TypeError(
+            f"dtype={dtype!r}: expected None or a floating-point torch.dtype"
+        )
+    expected = f"device={device!r}: expected None or a device that torch can use here"
+    if not (device is None or isinstance(device, str | int | torch.device)):
+        raise TypeError(expected)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise ValueError(expected) from None
+    return {"device": device, "dtype": dtype}
 
 
 def layer_input(input: Any, in_channels: int) -> None:

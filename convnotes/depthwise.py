@@ -20,16 +20,18 @@ from torch import Tensor, nn
 from convnotes.arguments import (
     IntOrPair,
     arrays,
-    axes,
     flag,
     integer,
     layer_input,
     layer_shapes,
+    one_of,
     pair,
+    placement,
     tensors,
 )
 from convnotes.costs import Cost, convolution_cost
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import borders, layer_output_size, output_size
+from convnotes.windows import PADDING_MODES, PaddingMode, extend
 
 AT_ONCE = 2**18
 """How many input elements ``depthwise_conv2d`` works on at once: a mebibyte in float32."""
@@ -63,8 +65,7 @@ def depthwise_conv2d_loops(
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    H_out = conv_output_size(H, K_h, S_h, P_h, D_h)
-    W_out = conv_output_size(W, K_w, S_w, P_w, D_w)
+    H_out, W_out = layer_output_size(input, weight, stride, padding, dilation)
 
     output = np.zeros((N, C_out, H_out, W_out))
     for n, o, i, j in np.ndindex(output.shape):
@@ -104,15 +105,22 @@ def depthwise_conv2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias, groups=None)
+    _, W_out = layer_output_size(input, weight, stride, padding, dilation)
     N, C_in, H, W = input.shape
     M = weight.shape[0] // C_in
+    _, S_w = pair("stride", stride, minimum=1)
+    wide = torch.promote_types(input.dtype, torch.float32)  # no sums in 16 bits
+
     few = max(1, AT_ONCE // max(1, N * H * W))
     outputs = []
     for some, filters in zip(input.split(few, 1), weight.split(few * M), strict=True):
-        maps = kernel_maps(some, weight.shape[2:], stride, padding, dilation)
-        outputs.append(weigh_channels(maps, filters))
+        maps = kernel_maps(some.to(wide), weight.shape[2:], stride, padding, dilation)
+        sums = weigh_channels(maps, filters.to(wide))
+        outputs.append(sums[..., ::S_w][..., :W_out])
     output = torch.cat(outputs, dim=1)
-    return output if bias is None else output + bias[:, None, None]
+    if bias is not None:
+        output = output + bias[:, None, None]
+    return output.to(input.dtype)
 
 
 def kernel_maps(
@@ -122,30 +130,37 @@ def kernel_maps(
     padding: IntOrPair = 0,
     dilation: IntOrPair = 1,
 ) -> list[Tensor]:
-    """Gather as ``windows`` does, and return one map for each kernel position.
+    """Gather whole rows, and return one map for each kernel position.
 
-    ``input`` is (N, C_in, H, W). Map ``K_w * u + v`` is ``windows(...)[:, :, u, v]``, a view
-    of shape (N, C_in, H_out, W_out) that holds what kernel row u and column v read. Taken
-    as slices, because the gradient of a slice is one map, and that of ``windows`` all.
+    ``input`` is (N, C_in, H, W). Map ``K_w * u + v``, of shape (N, C_in, H_out, W + 2 P_w),
+    is a view of the padded input, from row ``D_h * u`` and column ``D_w * v`` on. Its rows
+    keep their length, so that a map is one piece of memory (for a vertical stride of 1):
+    where the padded row ends, it runs on into the next. Every ``S_w``-th of its columns,
+    the first ``W_out`` of them, are ``windows(...)[:, :, u, v]``; what follows is to be
+    cut off.
 
     Raises ``ValueError`` or ``TypeError`` if an argument or the output size is impossible.
 
-    >>> row = torch.arange(5.0).reshape(1, 1, 1, 5)
-    >>> [seen.flatten().tolist() for seen in kernel_maps(row, (1, 2), stride=2)]
-    [[0.0, 2.0], [1.0, 3.0]]
+    >>> image = torch.arange(6.0).reshape(1, 1, 2, 3)
+    >>> [seen[0, 0].tolist() for seen in kernel_maps(image, kernel_size=(1, 2))]
+    [[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]], [[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]]]
     """
-    axes("input", input, "(N, C_in, H, W)")
+    H_out, _ = output_size(input, kernel_size, stride, padding, dilation)
     K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
-    S_h, S_w = pair("stride", stride, minimum=1)
+    S_h, _ = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    H_out = conv_output_size(input.shape[2], K_h, S_h, P_h, D_h)
-    W_out = conv_output_size(input.shape[3], K_w, S_w, P_w, D_w)
 
-    padded = F.pad(input, (P_w, P_w, P_h, P_h)) if P_h or P_w else input
+    # One row more than asked for: the last map runs on into it.
+    padded = F.pad(input, (P_w, P_w, P_h, P_h + 1))
+    rows, columns = input.shape[2] + 2 * P_h, input.shape[3] + 2 * P_w
+    pixels = padded.flatten(2)
+    moved = [
+        pixels[..., D_w * v :][..., : rows * columns].unflatten(2, (rows, columns))
+        for v in range(K_w)
+    ]
     return [
-        padded[:, :, D_h * u :: S_h, D_w * v :: S_w][:, :, :H_out, :W_out]
-        for u, v in np.ndindex(K_h, K_w)
+        moved[v][:, :, D_h * u :: S_h][:, :, :H_out] for u, v in np.ndindex(K_h, K_w)
     ]
 
 
@@ -179,8 +194,8 @@ class DepthwiseConv2d(nn.Conv2d):
 
     It is an ``nn.Conv2d`` with ``groups=in_channels`` and
     ``in_channels * channel_multiplier`` output channels: same parameters, same initial
-    values, same ``state_dict``. Raises ``ValueError`` or ``TypeError`` for a wrong
-    argument.
+    values, same ``state_dict``, same choice of ``padding`` and ``padding_mode``. Raises
+    ``ValueError`` or ``TypeError`` for a wrong argument.
 
     >>> DepthwiseConv2d(16, kernel_size=3, padding=1, channel_multiplier=2)
     DepthwiseConv2d(16, 32, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), groups=16)
@@ -191,33 +206,41 @@ class DepthwiseConv2d(nn.Conv2d):
         in_channels: int,
         kernel_size: IntOrPair,
         stride: IntOrPair = 1,
-        padding: IntOrPair = 0,
+        padding: IntOrPair | str = 0,
         dilation: IntOrPair = 1,
         bias: bool = True,
         channel_multiplier: int = 1,
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         in_channels = integer("in_channels", in_channels, minimum=1)
         multiplier = integer("channel_multiplier", channel_multiplier, minimum=1)
+        borders(padding, kernel_size, stride, dilation)  # raises if one is impossible
         super().__init__(
             in_channels,
             in_channels * multiplier,
             kernel_size=pair("kernel_size", kernel_size, minimum=1),
             stride=pair("stride", stride, minimum=1),
-            padding=pair("padding", padding, minimum=0),
+            padding=padding
+            if isinstance(padding, str)
+            else pair("padding", padding, minimum=0),
             dilation=pair("dilation", dilation, minimum=1),
             groups=in_channels,
             bias=flag("bias", bias),
-            device=device,
-            dtype=dtype,
+            padding_mode=one_of("padding_mode", padding_mode, PADDING_MODES),
+            **placement(device, dtype),
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the depthwise convolution of ``input``, (N, in_channels, H, W)."""
+        """Convolve images (N, in_channels, H, W), or one image (in_channels, H, W)."""
         layer_input(input, self.in_channels)
-        padding = self.padding
-        assert not isinstance(padding, str)  # the constructor made it a pair
+        if input.ndim == 3:
+            return self(input[None])[0]
+        padding: IntOrPair | str = self.padding
+        if isinstance(padding, str) or self.padding_mode != "zeros":
+            options = self.padding, self.kernel_size, self.stride, self.dilation
+            input, padding = extend(input, *options, self.padding_mode), 0
         return depthwise_conv2d(
             input, self.weight, self.bias, self.stride, padding, self.dilation
         )

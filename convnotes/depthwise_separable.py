@@ -36,7 +36,8 @@ from convnotes.pointwise import (
     pointwise_conv2d,
     pointwise_conv2d_cost,
 )
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import conv_output_size, layer_output_size
+from convnotes.windows import PaddingMode
 
 
 def depthwise_separable_conv2d_loops(
@@ -74,8 +75,9 @@ def depthwise_separable_conv2d_loops(
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    H_out = conv_output_size(H, K_h, S_h, P_h, D_h)
-    W_out = conv_output_size(W, K_w, S_w, P_w, D_w)
+    H_out, W_out = layer_output_size(
+        input, depthwise, stride, padding, dilation, name="depthwise_weight"
+    )
 
     hidden = np.zeros((N, C_mid, H_out, W_out))
     for n, k, i, j in np.ndindex(hidden.shape):
@@ -128,7 +130,9 @@ def depthwise_separable_conv2d(
         bias=bias,
     )
     _fit(input, depthwise_weight, pointwise_weight, bias)
-    hidden = depthwise_conv2d(input, depthwise_weight, None, stride, padding, dilation)
+    options = stride, padding, dilation
+    layer_output_size(input, depthwise_weight, *options, name="depthwise_weight")
+    hidden = depthwise_conv2d(input, depthwise_weight, None, *options)
     return pointwise_conv2d(hidden, pointwise_weight, bias)
 
 
@@ -188,10 +192,11 @@ groups=16, bias=False)
         out_channels: int,
         kernel_size: IntOrPair,
         stride: IntOrPair = 1,
-        padding: IntOrPair = 0,
+        padding: IntOrPair | str = 0,
         dilation: IntOrPair = 1,
         bias: bool = True,
         channel_multiplier: int = 1,
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -207,6 +212,7 @@ groups=16, bias=False)
             padding,
             dilation,
             bias=False,
+            padding_mode=padding_mode,
             channel_multiplier=multiplier,
             device=device,
             dtype=dtype,
@@ -220,7 +226,7 @@ groups=16, bias=False)
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
+        """Convolve images (N, in_channels, H, W), or one image (in_channels, H, W)."""
         return self.pointwise(self.depthwise(input))
 
 

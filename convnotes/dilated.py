@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from convnotes.arguments import IntOrPair, arrays, layer_shapes, pair, tensors
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import layer_output_size
 from convnotes.windows import contract, windows
 
 
@@ -43,8 +43,7 @@ def dilated_conv2d_loops(
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    H_out = conv_output_size(H, K_h, S_h, P_h, D_h)
-    W_out = conv_output_size(W, K_w, S_w, P_w, D_w)
+    H_out, W_out = layer_output_size(input, weight, stride, padding, dilation)
 
     output = np.zeros((N, C_out, H_out, W_out))
     for n, o, i, j in np.ndindex(output.shape):
@@ -83,5 +82,6 @@ def dilated_conv2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias)
+    layer_output_size(input, weight, stride, padding, dilation)  # raises if none
     gathered = windows(input, weight.shape[2:], stride, padding, dilation)
     return contract(gathered, weight, bias)

@@ -9,7 +9,7 @@ is the whole of ``torch.nn.functional.conv2d``.
 """
 
 from functools import reduce
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +24,14 @@ from convnotes.arguments import (
     integer,
     layer_input,
     layer_shapes,
+    one_of,
     pair,
+    placement,
     tensors,
 )
 from convnotes.costs import Cost, convolution_cost
-from convnotes.shapes import conv_output_size, effective_kernel_size
-from convnotes.windows import windows
-
-PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+from convnotes.shapes import borders, layer_output_size
+from convnotes.windows import PADDING_MODES, PaddingMode, extend, windows
 
 
 def grouped_conv2d_loops(
@@ -62,8 +62,7 @@ def grouped_conv2d_loops(
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    H_out = conv_output_size(H, K_h, S_h, P_h, D_h)
-    W_out = conv_output_size(W, K_w, S_w, P_w, D_w)
+    H_out, W_out = layer_output_size(input, weight, stride, padding, dilation)
 
     output = np.zeros((N, C_out, H_out, W_out))
     for n, o, i, j in np.ndindex(output.shape):
@@ -116,7 +115,7 @@ def grouped_conv2d(
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
     D_h, D_w = pair("dilation", dilation, minimum=1)
-    W_out = conv_output_size(input.shape[3], K_w, S_w, P_w, D_w)
+    _, W_out = layer_output_size(input, weight, stride, padding, dilation)
 
     # Gather whole rows: all that one column of the kernel can see.
     rows = windows(input, (K_h, 1), (S_h, 1), (P_h, P_w), (D_h, 1))
@@ -143,43 +142,6 @@ def contract_groups(gathered: Tensor, weight: Tensor, groups: int) -> Tensor:
     columns = gathered.unflatten(1, (groups, -1)).flatten(2, 4).flatten(3)
     blocks = weight.unflatten(0, (groups, -1)).flatten(2)
     return (blocks @ columns).flatten(1, 2).unflatten(2, gathered.shape[4:])
-
-
-def borders(
-    padding: IntOrPair | str,
-    kernel_size: IntOrPair,
-    stride: IntOrPair = 1,
-    dilation: IntOrPair = 1,
-) -> tuple[int, int, int, int]:
-    """Return how many columns and rows ``padding`` adds: left, right, top, bottom.
-
-    "valid" adds none. "same" adds D(K - 1) to each axis, so that with a stride of 1,
-    which it needs, the output is as large as the input; where that is odd, the one more
-    goes to the right and to the bottom.
-
-    Raises ``ValueError`` for another name or number, and for "same" with another
-    stride; ``TypeError`` for a wrong type.
-
-    >>> borders((1, 2), kernel_size=3), borders("same", kernel_size=(3, 4))
-    ((2, 2, 1, 1), (1, 2, 1, 1))
-    """
-    kernel_size = pair("kernel_size", kernel_size, minimum=1)
-    steps = pair("stride", stride, minimum=1)
-    dilation = pair("dilation", dilation, minimum=1)
-    if padding not in ("same", "valid"):
-        if isinstance(padding, str):
-            raise ValueError(
-                f"padding={padding!r}: expected 'same', 'valid' or numbers"
-            )
-        height, width = pair("padding", padding, minimum=0)
-        return width, width, height, height
-    if padding == "valid":
-        return 0, 0, 0, 0
-    if steps != (1, 1):
-        raise ValueError(f"stride={stride!r}: expected 1, as padding='same' needs")
-    extents = map(effective_kernel_size, kernel_size, dilation)
-    height, width = (extent - 1 for extent in extents)
-    return width // 2, width - width // 2, height // 2, height - height // 2
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -237,10 +199,7 @@ class GroupedConv2d(nn.Conv2d):
         groups = integer("groups", groups, minimum=1)
         divides("groups", groups, in_channels=in_channels, out_channels=out_channels)
         borders(padding, kernel_size, stride, dilation)  # raises if one is impossible
-        if padding_mode not in get_args(PaddingMode):
-            raise ValueError(
-                f"padding_mode={padding_mode!r}: expected one of {get_args(PaddingMode)}"
-            )
+        padding_mode = one_of("padding_mode", padding_mode, PADDING_MODES)
         super().__init__(
             in_channels,
             out_channels,
@@ -253,8 +212,7 @@ class GroupedConv2d(nn.Conv2d):
             groups=groups,
             bias=flag("bias", bias),
             padding_mode=padding_mode,
-            device=device,
-            dtype=dtype,
+            **placement(device, dtype),
         )
 
     def forward(self, input: Tensor) -> Tensor:
@@ -262,7 +220,8 @@ class GroupedConv2d(nn.Conv2d):
         layer_input(input, self.in_channels)
         padding: IntOrPair | str = self.padding
         if self.padding_mode != "zeros":
-            input, padding = self._extended(input), 0
+            options = self.padding, self.kernel_size, self.stride, self.dilation
+            input, padding = extend(input, *options, self.padding_mode), 0
         return grouped_conv2d(
             input,
             self.weight,
@@ -272,22 +231,6 @@ class GroupedConv2d(nn.Conv2d):
             self.dilation,
             self.groups,
         )
-
-    def _extended(self, input: Tensor) -> Tensor:
-        """Pad with the image's own values: mirrored, repeated, or taken from the far side."""
-        tensors(input=input)
-        if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
-            return input  # no image: grouped_conv2d will say so
-        edges = borders(self.padding, self.kernel_size, self.stride, self.dilation)
-        W, H = reversed(input.shape[-2:])
-        room = {"reflect": -1, "circular": 0}  # how much wider than the image it may be
-        for edge, size in zip(edges, (W, W, H, H), strict=True):
-            if edge > size + room.get(self.padding_mode, edge):
-                raise ValueError(
-                    f"padding={self.padding!r}: expected a border that "
-                    f"padding_mode={self.padding_mode!r} can fill from an image of {H}×{W}"
-                )
-        return F.pad(input, edges, mode=self.padding_mode)
 
 
 def grouped_conv2d_cost(

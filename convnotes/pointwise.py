@@ -23,10 +23,11 @@ from convnotes.arguments import (
     layer_input,
     layer_shapes,
     pair,
+    placement,
     tensors,
 )
 from convnotes.costs import Cost, convolution_cost
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import layer_output_size
 
 
 def pointwise_conv2d_loops(
@@ -44,9 +45,9 @@ def pointwise_conv2d_loops(
     """
     input, weight, bias = arrays(input=input, weight=weight, bias=bias)
     _pointwise_shapes(input, weight, bias)
-    N, C_in, H, W = input.shape
+    N, C_in = input.shape[:2]
     S_h, S_w = pair("stride", stride, minimum=1)
-    H_out, W_out = conv_output_size(H, 1, S_h), conv_output_size(W, 1, S_w)
+    H_out, W_out = layer_output_size(input, weight, stride)
 
     output = np.zeros((N, len(weight), H_out, W_out))
     for n, o, i, j in np.ndindex(output.shape):
@@ -121,13 +122,14 @@ class PointwiseConv2d(nn.Conv2d):
             kernel_size=1,
             stride=pair("stride", stride, minimum=1),
             bias=flag("bias", bias),
-            device=device,
-            dtype=dtype,
+            **placement(device, dtype),
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the output (N, C_out, H_out, W_out) for ``input`` (N, C_in, H, W)."""
+        """Convolve images (N, in_channels, H, W), or one image (in_channels, H, W)."""
         layer_input(input, self.in_channels)
+        if input.ndim == 3:
+            return self(input[None])[0]
         return pointwise_conv2d(input, self.weight, self.bias, self.stride)
 
 

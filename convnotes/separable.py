@@ -20,7 +20,7 @@ from torch import Tensor
 
 from convnotes.arguments import IntOrPair, arrays, axes, integer, pair, tensors
 from convnotes.costs import Cost, convolution_cost
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import conv_output_size, layer_output_size
 from convnotes.standard import conv2d
 
 
@@ -117,7 +117,7 @@ def _output_size(
         shape = tuple(array.shape)
         if 0 in shape[name == "input" :]:  # a batch may be empty
             raise ValueError(f"{name} of shape {shape}: expected sizes of at least 1")
-    (C_in, H, W), C_mid, C_out = input.shape[1:], column.shape[0], row.shape[0]
+    C_in, C_mid, C_out = input.shape[1], column.shape[0], row.shape[0]
     if (column.shape[1], column.shape[3]) != (C_in, 1):
         raise ValueError(
             f"column of shape {tuple(column.shape)}: expected (C_mid, {C_in}, K_h, 1) "
@@ -133,9 +133,9 @@ def _output_size(
             f"bias of shape {tuple(bias.shape)}: expected ({C_out},), "
             f"one value for each of row's output channels"
         )
-    (S_h, S_w), (P_h, P_w) = pair("stride", stride, 1), pair("padding", padding, 0)
-    H_out = conv_output_size(H, column.shape[2], S_h, P_h)
-    return H_out, conv_output_size(W, row.shape[3], S_w, P_w)
+    H_out, _ = layer_output_size(input, column, stride, padding, name="column")
+    _, W_out = layer_output_size(input, row, stride, padding, name="row")
+    return H_out, W_out
 
 
 def separate(kernel: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:

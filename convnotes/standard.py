@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convnotes.arguments import IntOrPair, arrays, layer_shapes, pair, tensors
 from convnotes.costs import Cost, convolution_cost
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import layer_output_size
 from convnotes.windows import contract, windows
 
 
@@ -42,8 +42,7 @@ def conv2d_loops(
     C_out, _, K_h, K_w = weight.shape
     S_h, S_w = pair("stride", stride, minimum=1)
     P_h, P_w = pair("padding", padding, minimum=0)
-    H_out = conv_output_size(H, K_h, S_h, P_h)
-    W_out = conv_output_size(W, K_w, S_w, P_w)
+    H_out, W_out = layer_output_size(input, weight, stride, padding)
 
     output = np.zeros((N, C_out, H_out, W_out))
     for n, o, i, j in np.ndindex(output.shape):
@@ -79,6 +78,7 @@ def conv2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias)
+    layer_output_size(input, weight, stride, padding)  # raises if there is none
     gathered = windows(input, weight.shape[2:], stride, padding)
     return contract(gathered, weight, bias)
 

@@ -6,11 +6,16 @@ channels mix*: all of them, by one matrix product for each image. Most variants
 change one of the two steps and leave the other alone.
 """
 
+from typing import Literal, get_args
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from convnotes.arguments import IntOrPair, axes, pair, tensors
-from convnotes.shapes import conv_output_size, effective_kernel_size
+from convnotes.shapes import borders, effective_kernel_size, output_size
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+PADDING_MODES = get_args(PaddingMode)
 
 
 def windows(
@@ -43,15 +48,13 @@ def windows(
             [ 8.,  9., 10.]])
     """
     tensors(input=input)
-    axes("input", input, "(N, C_in, H, W)")
+    output_size(
+        input, kernel_size, stride, padding, dilation
+    )  # raises if there is none
     kernel_size = pair("kernel_size", kernel_size, minimum=1)
     stride = pair("stride", stride, minimum=1)
     padding = pair("padding", padding, minimum=0)
     dilation = pair("dilation", dilation, minimum=1)
-    for arguments in zip(
-        input.shape[2:], kernel_size, stride, padding, dilation, strict=True
-    ):
-        conv_output_size(*arguments)  # raises if there is no output position
 
     if any(padding):
         input = F.pad(input, (padding[1], padding[1], padding[0], padding[0]))
@@ -60,6 +63,43 @@ def windows(
         input = input.unfold(axis, extent, step)
     spread = input[..., :: dilation[0], :: dilation[1]]
     return spread.permute(0, 1, 4, 5, 2, 3)
+
+
+def extend(
+    input: Tensor,
+    padding: IntOrPair | str,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    dilation: IntOrPair = 1,
+    mode: PaddingMode = "zeros",
+) -> Tensor:
+    """Pad images with zeros, or with their own values, as a layer's ``padding_mode`` says.
+
+    ``input`` is (N, C, H, W) or (C, H, W). Its values are mirrored ("reflect"), the
+    outermost repeated ("replicate"), or taken from the far side ("circular"). How many
+    rows and columns there are, ``convnotes.shapes.borders`` tells. An input that is no
+    image is left as it is, for the layer to refuse.
+
+    Raises ``ValueError`` if the image has too few values to fill the border.
+
+    >>> import torch
+    >>> extend(torch.tensor([[[1.0, 2.0, 3.0]]]), (0, 1), 3, mode="circular")
+    tensor([[[3., 1., 2., 3., 1.]]])
+    """
+    if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
+        return input
+    edges = borders(padding, kernel_size, stride, dilation)
+    if mode == "zeros":
+        return F.pad(input, edges)
+    H, W = input.shape[-2:]
+    room = {"reflect": -1, "circular": 0}  # how much wider than the image it may be
+    for edge, size in zip(edges, (W, W, H, H), strict=True):
+        if edge > size + room.get(mode, edge):
+            raise ValueError(
+                f"padding={padding!r}: expected a border that "
+                f"padding_mode={mode!r} can fill from an image of {H}×{W}"
+            )
+    return F.pad(input, edges, mode=mode)
 
 
 def contract(gathered: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

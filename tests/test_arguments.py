@@ -1,5 +1,7 @@
 """Arguments are taken as they are meant, or refused with a message that helps."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,15 @@ import pytest
 import torch
 from cases import bad_integers, bad_pairs, rejects
 
-from convnotes.arguments import arrays, axes, integer, layer_shapes, pair, tensors
+from convnotes.arguments import (
+    arrays,
+    axes,
+    integer,
+    layer_shapes,
+    pair,
+    placement,
+    tensors,
+)
 from convnotes.depthwise import DepthwiseConv2d
 from convnotes.depthwise_separable import DepthwiseSeparableConv2d
 from convnotes.grouped import GroupedConv2d
@@ -198,3 +208,47 @@ def test_a_sparse_tensor_is_named() -> None:
         tensors(input=torch.eye(3).to_sparse())
     with rejects(TypeError, "input is torch.sparse_coo: expected a dense tensor"):
         arrays(input=torch.eye(3).to_sparse())
+
+
+def test_rows_of_several_lengths_are_named() -> None:
+    with rejects(ValueError, "weight=[[1, 2], [3]]: expected rows of one length"):
+        arrays(weight=[[1, 2], [3]])
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "error", "said"),
+    [
+        (None, "float32", TypeError, "dtype='float32': expected None or a floating"),
+        (None, np.float32, TypeError, "expected None or a floating-point torch.dtype"),
+        (
+            None,
+            torch.int64,
+            TypeError,
+            "dtype=torch.int64: expected None or a floating",
+        ),
+        (None, torch.complex64, TypeError, "dtype=torch.complex64: expected None or"),
+        ("gpu", None, ValueError, "device='gpu': expected None or a device that torch"),
+        ("cuda:99", None, ValueError, "device='cuda:99': expected None or a device"),
+        (99, None, ValueError, "device=99: expected None or a device that torch can"),
+        (2.0, None, TypeError, "device=2.0: expected None or a device that torch can"),
+    ],
+)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        partial(DepthwiseConv2d, 4, 3),
+        partial(PointwiseConv2d, 4, 4),
+        partial(DepthwiseSeparableConv2d, 4, 4, 3),
+        partial(GroupedConv2d, 4, 4, 3),
+        placement,
+    ],
+)
+def test_a_place_where_no_layer_can_be_is_named(
+    layer: Callable[..., Any],
+    device: Any,
+    dtype: Any,
+    error: type[Exception],
+    said: str,
+) -> None:
+    with rejects(error, said):
+        layer(device=device, dtype=dtype)

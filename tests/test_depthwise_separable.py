@@ -529,7 +529,7 @@ def test_equal_seeds_give_torchs_initial_values() -> None:
 def test_the_layer_is_the_function_of_its_parameters() -> None:
     given = asymmetric()
     layer = DepthwiseSeparableConv2d(
-        3, 5, (3, 2), (2, 1), (1, 2), (1, 3), True, 2, "cpu", torch.float64
+        3, 5, (3, 2), (2, 1), (1, 2), (1, 3), True, 2, "zeros", "cpu", torch.float64
     )
     with torch.no_grad():
         layer.depthwise.weight.copy_(given.depthwise)
@@ -737,8 +737,14 @@ def test_kernels_that_do_not_share_out_among_the_channels_are_told_so(
 @pytest.mark.parametrize(
     ("kernel_size", "said"),
     [  # The padded input is 5 + 2 by 7 + 4.
-        ((8, 1), ("kernel_size=8", "spans 8", "at most 7", "padding=1")),
-        ((1, 12), ("kernel_size=12", "spans 12", "at most 11", "padding=2")),
+        (
+            (8, 1),
+            ("depthwise_weight of shape (6, 1, 8, 1) spans 8×1", "at most 7×11"),
+        ),
+        (
+            (1, 12),
+            ("depthwise_weight of shape (6, 1, 1, 12) spans 1×12", "at most 7×11"),
+        ),
     ],
 )
 @pytest.mark.parametrize("function", FORMS)
@@ -792,9 +798,9 @@ def test_the_layer_and_its_cost_name_an_impossible_count(
     arguments: dict[str, Any] = {"in_channels": 3, "out_channels": 4, "kernel_size": 3}
     said = f"{name}={value!r}: expected an integer >= 1"
     with rejects(error, said):
-        DepthwiseSeparableConv2d(**arguments | {name: value})
-    with rejects(error, said):
         depthwise_separable_conv2d_cost(**arguments | {name: value}, input_size=8)
+    with rejects(error, said):
+        DepthwiseSeparableConv2d(**arguments | {name: value})
 
 
 @pytest.mark.parametrize(
@@ -807,9 +813,24 @@ def test_the_layer_and_its_cost_name_an_impossible_pair(
     arguments: dict[str, Any] = {"in_channels": 3, "out_channels": 4, "kernel_size": 3}
     said = f"{name}={value!r}: expected an int or a (height, width) pair"
     with rejects(error, said):
-        DepthwiseSeparableConv2d(**arguments | {name: value})
-    with rejects(error, said):
         depthwise_separable_conv2d_cost(**arguments | {name: value}, input_size=8)
+    if isinstance(value, str) and name == "padding":  # the layer knows two names
+        value, error = "full", ValueError
+        said = "padding='full': expected 'same', 'valid' or numbers"
+    with rejects(error, said):
+        DepthwiseSeparableConv2d(**arguments | {name: value})
+
+
+def test_the_layer_takes_padding_by_name_and_one_image() -> None:
+    options: dict[str, Any] = {"padding": "same", "padding_mode": "reflect"}
+    ours = DepthwiseSeparableConv2d(3, 4, 3, **options).double()
+    theirs = nn.Conv2d(3, 3, 3, groups=3, bias=False, **options).double()
+    for layer in (ours, theirs):
+        for parameter in layer.parameters():
+            parameter.data = whole_numbers(parameter.shape)
+    image = whole_numbers((3, 6, 7), seed=1)
+    expected = F.conv2d(theirs(image), ours.pointwise.weight, ours.pointwise.bias)
+    assert_equal(ours(image), expected)
 
 
 @pytest.mark.parametrize(

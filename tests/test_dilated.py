@@ -202,7 +202,7 @@ def test_an_impossible_argument_is_named(
 def test_a_spread_larger_than_the_padded_input_is_told_the_sizes(
     function: Callable[..., Any],
 ) -> None:
-    said = ("kernel_size=3 with dilation=4 spans 9", "at most 7", "padding=1")
+    said = ("weight of shape", "with dilation=(4, 1) spans 9×", "at most 7×", "(1, 0)")
     with rejects(ValueError, *said):
         function(**FITTING, padding=(1, 0), dilation=(4, 1))
 

@@ -35,7 +35,6 @@ from convnotes.costs import Cost
 from convnotes.depthwise import depthwise_conv2d
 from convnotes.grouped import (
     GroupedConv2d,
-    borders,
     channel_shuffle,
     contract_groups,
     grouped_conv2d,
@@ -43,6 +42,7 @@ from convnotes.grouped import (
     grouped_conv2d_loops,
 )
 from convnotes.matrices import as_matrix
+from convnotes.shapes import borders
 from convnotes.standard import conv2d
 from convnotes.windows import windows
 
@@ -416,8 +416,8 @@ def test_an_impossible_shape_is_named(
 @pytest.mark.parametrize(
     ("kernel_size", "said"),
     [  # The padded input is 5 + 2 by 7 + 4; the dilated kernel spans 9, then 13.
-        ((5, 1), ("kernel_size=5", "spans 9", "at most 7", "padding=1")),
-        ((1, 5), ("kernel_size=5", "spans 13", "at most 11", "padding=2")),
+        ((5, 1), ("(4, 3, 5, 1) with", "spans 9×1", "at most 7×11", "padding=(1, 2)")),
+        ((1, 5), ("(4, 3, 1, 5) with", "spans 1×13", "at most 7×11", "padding=(1, 2)")),
     ],
 )
 @pytest.mark.parametrize("function", FORMS)

@@ -362,8 +362,16 @@ def test_an_impossible_shape_is_named(
 @pytest.mark.parametrize(
     ("name", "shape", "said"),
     [  # The padded input is 5 + 2 by 7 + 4.
-        ("column", (2, 3, 8, 1), ("kernel_size=8", "at most 7", "padding=1")),
-        ("row", (4, 2, 1, 12), ("kernel_size=12", "at most 11", "padding=2")),
+        (
+            "column",
+            (2, 3, 8, 1),
+            ("column of shape (2, 3, 8, 1) spans 8×1", "padding=(1, 2)"),
+        ),
+        (
+            "row",
+            (4, 2, 1, 12),
+            ("row of shape (4, 2, 1, 12) spans 1×12", "padding=(1, 2)"),
+        ),
     ],
 )
 @pytest.mark.parametrize("function", FORMS)

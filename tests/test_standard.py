@@ -297,8 +297,8 @@ def test_an_impossible_shape_is_named(
 @pytest.mark.parametrize(
     ("kernel_size", "said"),
     [  # The padded input is 5 + 2 by 7 + 4.
-        ((8, 1), ("kernel_size=8", "spans 8", "at most 7", "padding=1")),
-        ((1, 12), ("kernel_size=12", "spans 12", "at most 11", "padding=2")),
+        ((8, 1), ("weight of shape (4, 3, 8, 1) spans 8×1 pixels", "at most 7×11")),
+        ((1, 12), ("weight of shape (4, 3, 1, 12) spans 1×12 pixels", "at most 7×11")),
     ],
 )
 @pytest.mark.parametrize("function", FORMS)

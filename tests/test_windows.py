@@ -184,10 +184,22 @@ def test_an_input_needs_four_axes(input: Tensor) -> None:
 @pytest.mark.parametrize(
     ("kernel_size", "dilation", "said"),
     [  # The padded input is 5 + 2 by 7 + 4.
-        ((8, 1), 1, ("kernel_size=8 with dilation=1 spans 8", "at most 7")),
-        ((1, 12), 1, ("kernel_size=12 with dilation=1 spans 12", "at most 11")),
-        ((3, 1), (4, 1), ("kernel_size=3 with dilation=4 spans 9", "at most 7")),
-        ((1, 3), (1, 6), ("kernel_size=3 with dilation=6 spans 13", "at most 11")),
+        ((8, 1), 1, ("kernel_size=(8, 1) spans 8×1", "at most 7×11")),
+        (
+            (1, 12),
+            1,
+            ("kernel_size=(1, 12) spans 1×12", "at most 7×11"),
+        ),
+        (
+            (3, 1),
+            (4, 1),
+            ("kernel_size=(3, 1) with dilation=(4, 1) spans 9×1", "at most 7×11"),
+        ),
+        (
+            (1, 3),
+            (1, 6),
+            ("kernel_size=(1, 3) with dilation=(1, 6) spans 1×13", "at most 7×11"),
+        ),
     ],
 )
 def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
