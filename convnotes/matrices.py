@@ -27,7 +27,7 @@ from convnotes.arguments import (
 from convnotes.shapes import conv_output_size
 
 LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr)
-BATCH = 2**22  # elements of unit images that are tried out at once
+BATCH = 2**18  # elements of unit images that are tried out at once
 
 
 def as_matrix(
