@@ -20,6 +20,7 @@ from hypothesis import given
 from torch import Tensor
 
 from convnotes import matrices
+from convnotes.deformable import DeformConv2dPack, deform_conv2d
 from convnotes.depthwise import depthwise_conv2d
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.dilated import dilated_conv2d
@@ -292,6 +293,34 @@ def test_depthwise_separable_is_pointwise_times_depthwise() -> None:
     whole = as_matrix(lambda x: depthwise_separable_conv2d(x, depth, point), (4, *SIZE))
     first = conv2d_matrix(depth, SIZE, groups=4)
     assert_equal(whole, torch.kron(point[..., 0, 0], identity(9)) @ first)
+
+
+def test_deformable_is_another_matrix_for_other_offsets() -> None:
+    def layer(x: Tensor, offset: Tensor, weight: Tensor = WEIGHT) -> Tensor:
+        return deform_conv2d(x, offset.expand(len(x), -1, -1, -1), weight)
+
+    def matrix(offset: Tensor) -> Tensor:
+        return as_matrix(partial(layer, offset=offset), (4, *SIZE))
+
+    assert_equal(matrix(torch.zeros(1, 12, 3, 3).double()), conv2d_matrix(WEIGHT, SIZE))
+    offset = torch.rand(1, 12, 3, 3, generator=torch.manual_seed(0)).double() - 0.5
+    one_each = identity(6).reshape(6, 1, 3, 2)
+    sampled = as_matrix(partial(layer, offset=offset, weight=one_each), (1, *SIZE))
+    of_tap = sampled.reshape(3, 2, 9, 20)  # in the place of E[u] ⊗ F[v]
+    assert of_tap.count_nonzero(dim=3).max() == 4  # the pixels around a point
+    by_formula = sum(
+        torch.kron(WEIGHT[:, :, u, v], of_tap[u, v]) for u in range(3) for v in range(2)
+    )
+    torch.testing.assert_close(matrix(offset), by_formula)
+
+
+def test_a_deformable_layer_that_finds_its_own_offsets_has_no_matrix() -> None:
+    layer = DeformConv2dPack(2, 3, (3, 2), bias=False).double()
+    expected = conv2d_matrix(layer.weight, SIZE)
+    assert_equal(as_matrix(layer, (2, *SIZE)), expected)  # offsets start as 0
+    torch.nn.init.constant_(layer.conv_offset.weight, 0.3)
+    with rejects(ValueError, "expected a linear function"):
+        as_matrix(layer, (2, *SIZE))
 
 
 @pytest.mark.parametrize(
