@@ -1,15 +1,28 @@
-"""The receptive field of a stack of layers: how much of the input one output sees.
+"""The receptive field of a network: how much of the input one output sees.
 
-Walk from the output down to the input. A layer spreads each position over its
-kernel, so the field grows by the effective kernel size less one, measured in
-input pixels: that is, times the product of the strides below it (Araujo, Norris
-and Sim, *Computing receptive fields of convolutional neural networks*, 2019).
+**By formula**, for a chain of layers. Walk from the output down to the input. A layer
+spreads each position over its kernel, so the field grows by the effective kernel size
+less one, measured in input pixels: that is, times the product of the strides below it
+(Araujo, Norris and Sim, *Computing receptive fields of convolutional neural networks*,
+2019).
+
+**By measurement**, for any network, branches and transposed layers included: an input
+pixel is in the field of an output if the output's gradient with respect to it is not 0.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from fractions import Fraction
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
 
-from convnotes.arguments import IntOrPair, pair
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convnotes.arguments import IntOrPair, integer, pair
 from convnotes.shapes import effective_kernel_size
 
 
@@ -31,7 +44,9 @@ class ReceptiveField(NamedTuple):
 
     ``size`` is the extent that one output position sees, ``stride`` the distance
     between the fields of neighbouring outputs, and ``padding`` how far the first field
-    hangs over the input's border.
+    hangs over the input's border. So output ``i`` sees the ``size`` pixels from
+    ``stride * i - padding``. A measured stride may be a fraction: where a network
+    enlarges its input, several outputs share a pixel.
 
     >>> receptive_field([Window(7, stride=2, padding=3)])
     ReceptiveField(size=7, stride=2, padding=3)
@@ -128,3 +143,243 @@ def _reads(stack: list[Window], axis: int) -> tuple[int, ...]:
         }
         stride *= step
     return tuple(sorted(positions))
+
+
+# By measurement.
+
+
+def measured_receptive_field(
+    module: Callable[[Tensor], Tensor], input_shape: tuple[int, ...]
+) -> ReceptiveField:
+    """Return size, stride and padding of the field of a network, from its gradients.
+
+    ``module`` is an ``nn.Module``, or any function of float64 images, that gives one
+    tensor (N, C, H_out, W_out); ``input_shape`` is the (C, H, W) of an image, or the
+    (N, C, H, W) of a batch. A pixel is in the field of an output position if the
+    gradient, of any of the position's channels, is not 0. Measured are an output in the
+    middle and its neighbours. The answer is in ints if height and width agree,
+    otherwise in (height, width) pairs.
+
+    Gradients would miss a part of the field behind a dead ReLU, below all but one value
+    of a max-pooling window, or where they are too small for a float. Therefore a copy of
+    the module is measured, in float64 and evaluation mode, in which functions of
+    ``TRANSPARENT`` let everything through, batch normalisation too, and max pooling sums.
+    It keeps its own weights: what is multiplied by 0 does not count. The module itself is
+    left as it was.
+
+    After a transposed layer, outputs differ in how much they see: ``size`` is that of the
+    one that sees most, ``stride`` the mean distance, and ``padding`` that of the first
+    output.
+
+    Raises ``ValueError`` if ``input_shape`` is impossible, if the field is so large that
+    it may be cut off at the input's border (behind global pooling it always is), or if
+    the input is too small to have neighbours in the output; ``TypeError`` if ``module``
+    cannot be called or gives something else than one such tensor.
+
+    >>> layers = [nn.Conv2d(1, 2, 3, stride=2), nn.ReLU(), nn.MaxPool2d(3, padding=1)]
+    >>> measured_receptive_field(nn.Sequential(*layers), (1, 40, 50))
+    ReceptiveField(size=7, stride=6, padding=2)
+    >>> measured_receptive_field(nn.ConvTranspose2d(1, 1, 4, stride=2, padding=1), (1, 9, 9))
+    ReceptiveField(size=2, stride=Fraction(1, 2), padding=1)
+    """
+    if not callable(module):
+        raise TypeError(f"module={module!r}: expected an nn.Module or a function")
+    shape = _image_shape(input_shape)
+    measured = _measured(module, shape)
+    height, width = (_measured_axis(measured, axis, shape[2 + axis]) for axis in (0, 1))
+    field: Any = height if height == width else zip(height, width, strict=True)
+    return ReceptiveField(*field)
+
+
+TRANSPARENT = frozenset(
+    name
+    for names in (
+        "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish threshold",
+        "sigmoid tanh softplus softsign logsigmoid hardtanh hardswish hardsigmoid",
+        "hardshrink softshrink tanhshrink clamp clamp_min clamp_max clip batch_norm",
+        "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout",
+    )
+    for name in names.split()
+)
+"""Functions of torch, by name, that let everything through while a field is measured."""
+
+
+class Transparent(TorchFunctionMode):
+    """While it is on, no function of torch on the list hides a part of its input.
+
+    Those in ``TRANSPARENT`` return their input; max pooling sums what is in its window.
+
+    >>> with Transparent():
+    ...     torch.relu(torch.tensor([-1.0, 2.0])), F.max_pool2d(torch.ones(1, 4, 4), 2)
+    (tensor([-1.,  2.]), tensor([[[4., 4.],
+             [4., 4.]]]))
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function, or what stands for it here."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "").rstrip("_")
+        if name in TRANSPARENT:
+            return args[0] if args else kwargs["input"]
+        if name == "max_pool2d":
+            return _sum_pool(func, *args, **kwargs)
+        if name == "adaptive_max_pool2d":
+            return F.adaptive_avg_pool2d(*args[:2])
+        if name == "amax":
+            return torch.sum(*args, **kwargs)
+        if name == "maximum":
+            return torch.add(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _sum_pool(
+    func: Any,
+    input: Tensor,
+    kernel_size: IntOrPair,
+    stride: Any = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    *others: Any,
+    **options: Any,
+) -> Tensor:
+    """Sum the windows over which ``func`` would take the maximum; they may end outside."""
+    if stride is None or stride == []:
+        stride = kernel_size
+    pooled = func(input, kernel_size, stride, padding, dilation, *others, **options)
+    kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+    padding, dilation = pair("padding", padding, 0), pair("dilation", dilation, 1)
+    borders: list[int] = []
+    for axis in (1, 0):
+        reach = (pooled.shape[axis - 2] - 1) * stride[axis]
+        reach += effective_kernel_size(kernel_size[axis], dilation[axis])
+        after = reach - input.shape[axis - 2] - padding[axis]
+        borders += [padding[axis], max(0, after)]
+    channels = input.shape[-3]
+    ones = input.new_ones(channels, 1, *kernel_size)
+    return F.conv2d(
+        F.pad(input, borders), ones, None, stride, 0, dilation, groups=channels
+    )
+
+
+_Extent = tuple[int, int] | None
+# First and last pixel along one axis, or None where nothing is read.
+
+
+def _image_shape(input_shape: Any) -> tuple[int, ...]:
+    if not isinstance(input_shape, tuple | list):
+        raise TypeError(f"input_shape={input_shape!r}: expected (C, H, W)")
+    if len(input_shape) not in (3, 4):
+        raise ValueError(
+            f"input_shape={input_shape!r}: expected (C, H, W) or (N, C, H, W)"
+        )
+    shape = tuple(integer("input_shape", size, minimum=1) for size in input_shape)
+    return shape if len(shape) == 4 else (1, *shape)
+
+
+class _Measured(NamedTuple):
+    """What outputs on a diagonal see, and where on each axis the diagonal starts."""
+
+    extents: Callable[[int], tuple[_Extent, _Extent]]
+    start: tuple[int, int]
+    outputs: tuple[int, int]
+
+
+def _measured(module: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> _Measured:
+    """Run the module once; every output that is asked for takes one more backward pass."""
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(module, nn.Module):
+        module = deepcopy(module).double().eval().requires_grad_(False)
+    values = torch.rand(shape, generator=generator, dtype=torch.float64)
+    image = values.to(_device(module)).requires_grad_()
+    with torch.enable_grad(), Transparent():
+        output = module(image)
+    if not isinstance(output, Tensor) or output.dim() != 4:
+        given = tuple(output.shape) if isinstance(output, Tensor) else type(output)
+        raise TypeError(f"module gives {given}: expected one tensor (N, C, H, W)")
+    if not output.requires_grad:
+        raise ValueError("module: expected an output that depends on the input")
+    rows, columns = output.shape[2:]
+    by_channel = torch.rand(output.shape[1], generator=generator, dtype=torch.float64)
+
+    @cache
+    def seen_from(row: int, column: int) -> tuple[_Extent, _Extent]:
+        seed = torch.zeros_like(output)
+        seed[0, :, row, column] = 0.5 + by_channel.to(seed)
+        (gradient,) = torch.autograd.grad(output, image, seed, retain_graph=True)
+        read = (gradient != 0).any(1).any(0)
+        return _extent(read.any(1)), _extent(read.any(0))
+
+    near = sorted(
+        product(range(rows // 2, rows)[:8], range(columns // 2, columns)[:8]), key=sum
+    )  # the middle, unless it reads nothing, as behind a transposed layer it may
+    row, column = next((at for at in near if seen_from(*at)[0]), near[0])
+
+    def extents(move: int) -> tuple[_Extent, _Extent]:
+        below = min(max(row + move, 0), rows - 1)
+        return seen_from(below, min(max(column + move, 0), columns - 1))
+
+    return _Measured(extents, (row, column), (rows, columns))
+
+
+def _device(module: Any) -> Any:
+    tensors = [*module.parameters()] if isinstance(module, nn.Module) else []
+    return tensors[0].device if tensors else "cpu"
+
+
+def _extent(read: Tensor) -> _Extent:
+    pixels = read.nonzero().flatten().tolist()
+    return (pixels[0], pixels[-1]) if pixels else None
+
+
+def _measured_axis(
+    measured: _Measured, axis: int, inputs: int
+) -> tuple[int, int | Fraction, int | Fraction]:
+    """Return size, stride and padding along one axis of ``inputs`` pixels.
+
+    After ``period`` outputs all repeats itself, some pixels further on: after one output,
+    unless the network enlarges its input.
+    """
+    start, outputs = measured.start[axis], measured.outputs[axis]
+
+    def seen(move: int) -> _Extent:
+        return measured.extents(move)[axis]
+
+    for period in range(1, min(start, outputs - 1 - start) + 1):
+        window = range(-period, 1)
+        shifts = {_shift(seen(move), seen(move + period), inputs) for move in window}
+        shift = (shifts - {0}).pop() if len(shifts - {0}) == 1 else None
+        moves = range(-(period // 2), period - period // 2)
+        phases = {move: extent for move in moves if (extent := seen(move))}
+        whole = all(min(a, inputs - 1 - b) > 0 for a, b in phases.values())
+        if shift is not None and shift > 0 and phases and whole:
+            stride = Fraction(shift, period)
+            first = min(phases, key=lambda move: (start + move) % period)
+            padding = stride * (start + first) - phases[first][0]
+            size = max(b - a + 1 for a, b in phases.values())
+            return size, _whole(stride), _whole(padding)
+    extent = seen(0)
+    pixels = f"pixels {extent[0]} to {extent[1]}" if extent else "nothing"
+    raise ValueError(
+        f"the {('height', 'width')[axis]} of input_shape is {inputs}: expected more. Output "
+        f"{start} of {outputs} sees {pixels}, and may see more than the image holds. "
+        "Behind a pooling or normalisation of the whole image, every output sees all of it"
+    )
+
+
+def _whole(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number
+
+
+def _shift(one: _Extent, other: _Extent, inputs: int) -> int | None:
+    """Return by how much the second is the first moved on; None if it is not, or not surely.
+
+    What begins or ends at the border may be cut off there. Two that are empty say nothing:
+    their shift counts as 0.
+    """
+    if one is None or other is None:
+        return 0 if one is other else None
+    by = [other[0] - one[0]] if one[0] > 0 else []
+    by += [other[1] - one[1]] if other[1] < inputs - 1 else []
+    return by[0] if len({*by}) == 1 and by[0] > 0 else None

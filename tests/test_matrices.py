@@ -1,5 +1,6 @@
 """A convolution's matrix is its Jacobian, and does to the flattened image what the layer does."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from cases import (
     Layer,
     assert_equal,
     asymmetric,
+    bad_integers,
+    bad_pairs,
     layers,
     rejects,
     whole_numbers,
@@ -16,8 +19,17 @@ from cases import (
 from hypothesis import given
 from torch import Tensor
 
-from convnotes.matrices import as_matrix
+from convnotes import matrices
+from convnotes.deformable import DeformConv2dPack, deform_conv2d
+from convnotes.depthwise import depthwise_conv2d
+from convnotes.depthwise_separable import depthwise_separable_conv2d
+from convnotes.dilated import dilated_conv2d
+from convnotes.grouped import grouped_conv2d
+from convnotes.matrices import as_matrix, conv2d_matrix, taps
+from convnotes.pointwise import pointwise_conv2d
+from convnotes.separable import spatially_separable_conv2d
 from convnotes.standard import conv2d
+from convnotes.transposed import conv_transpose2d
 
 
 def without_bias(layer: Layer) -> Any:
@@ -90,6 +102,39 @@ def test_a_vector_is_an_image_too() -> None:
     assert_equal(as_matrix(lambda x: x.flip(1), (3,)), torch.eye(3).flip(0).double())
 
 
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_sparse_one_stores_what_is_not_zero(layout: torch.layout) -> None:
+    weight = 1 + torch.rand(2, 3, 3, 2, dtype=torch.float64)
+    dense = as_matrix(lambda x: F.conv2d(x, weight), (3, 7, 6))
+    sparse = as_matrix(lambda x: F.conv2d(x, weight), (3, 7, 6), layout=layout)
+    assert sparse.layout == layout
+    assert sparse.values().numel() == dense.count_nonzero() == 2 * 25 * 18
+    assert_equal(sparse.to_dense(), dense)
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.sparse_coo])
+def test_no_batch_is_larger_than_it_may_be(
+    layout: torch.layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matrices, "BATCH", 5 * 126)
+    sizes = []
+
+    def layer(x: Tensor) -> Tensor:
+        sizes.append(len(x))
+        return F.conv2d(x, weight)
+
+    weight = whole_numbers((4, 3, 3, 2))
+    matrix = as_matrix(layer, (3, 7, 6), layout=layout)
+    assert sizes == [*[5] * 25, 1, 1, 1]  # the last two try whether it is linear
+    assert_equal(matrix.to_dense(), conv2d_matrix(weight, (7, 6)))
+
+
+def test_it_is_differentiable_in_the_weights() -> None:
+    weight = whole_numbers((4, 3, 3, 2)).requires_grad_()
+    as_matrix(lambda x: F.conv2d(x, weight), (3, 7, 6)).sum().backward()
+    assert_equal(weight.grad, torch.full_like(weight, 25))  # used at 5 × 5 positions
+
+
 def never(_: Tensor) -> Tensor:
     raise AssertionError("the function was called before the shape was checked")
 
@@ -112,7 +157,192 @@ def test_a_function_that_is_not_linear_has_no_matrix(function: Any) -> None:
         as_matrix(function, (2, 3))
 
 
+def test_of_a_bias_it_is_said_that_it_moves_zero() -> None:
+    with rejects(ValueError, "expected a linear function, but it moves zero"):
+        as_matrix(torch.nn.Conv2d(1, 2, 3), (1, 5, 4), dtype=torch.float32)
+
+
+def test_a_function_that_gives_no_batch_and_a_layout_that_is_none_are_named() -> None:
+    with rejects(TypeError, "expected a batch of 6 for a batch of 6, not shape (3, 6)"):
+        as_matrix(lambda x: x.T[:3], (6,))
+    with rejects(TypeError, "not a tuple"):
+        as_matrix(lambda x: (x, x), (6,))  # type: ignore[arg-type,return-value]
+    with rejects(ValueError, "layout=torch.sparse_csc: expected one of"):
+        as_matrix(never, (6,), layout=torch.sparse_csc)
+
+
 @pytest.mark.parametrize(("shape", "error"), [(3, TypeError), ((), ValueError)])
 def test_what_is_no_shape_is_named(shape: Any, error: type[Exception]) -> None:
     with rejects(error, f"input_shape={shape!r}: expected"):
         as_matrix(lambda x: x, shape)
+
+
+# The formula: channels ⊗ (rows ⊗ columns), summed over the kernel's positions.
+
+
+@given(layers(dilated=True, grouped=True))
+def test_the_formulas_matrix_is_the_one_that_is_found(layer: Layer) -> None:
+    options = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    image = tuple(layer.input.shape[1:])
+    found = as_matrix(lambda x: F.conv2d(x, layer.weight, None, *options), image)
+    assert_equal(conv2d_matrix(layer.weight, image[1:], *options), found)
+
+
+def test_the_formula_is_a_sum_of_kronecker_products() -> None:
+    weight = whole_numbers((4, 3, 3, 2))
+    E, F_ = taps(7, 3, 2, 1, 2), taps(6, 2, 1, 2, 3)
+    by_kronecker = sum(
+        torch.kron(weight[:, :, u, v], torch.kron(E[u], F_[v]))
+        for u in range(3)
+        for v in range(2)
+    )
+    found = conv2d_matrix(weight, (7, 6), (2, 1), (1, 2), (2, 3))
+    assert_equal(found, by_kronecker)
+
+
+def test_taps_worked_by_hand() -> None:
+    # Position i reads 2·i + 3·k − 1 of 5 pixels: for k = 0 −1, 1, 3; for k = 1 2, 4, 6.
+    assert taps(5, 2, stride=2, padding=2, dilation=3).argmax(2).tolist() == [
+        [0, 0, 2],
+        [1, 3, 0],
+    ]
+    assert taps(5, 2, stride=2, padding=2, dilation=3).sum(2).tolist() == [
+        [0, 1, 1],
+        [1, 1, 0],
+    ]
+
+
+# What each variant does to the two factors. SIZE is not square, and no two sizes agree.
+
+SIZE = (5, 4)
+WEIGHT = whole_numbers((6, 4, 3, 2), seed=3, largest=9)
+
+
+def identity(size: int) -> Tensor:
+    return torch.eye(size, dtype=torch.float64)
+
+
+def test_standard_is_toeplitz_twice() -> None:
+    matrix = as_matrix(lambda x: conv2d(x, WEIGHT, padding=(1, 0)), (4, *SIZE))
+    M = matrix.reshape(6, 5, 3, 4, 5, 4)
+    assert_equal(M[:, 1:, :, :, 1:], M[:, :-1, :, :, :-1])  # a row further down
+    assert_equal(
+        M[:, :, 1:, :, :, 1:], M[:, :, :-1, :, :, :-1]
+    )  # a column to the right
+
+
+def test_dilated_has_holes() -> None:
+    matrix = as_matrix(lambda x: dilated_conv2d(x, WEIGHT, dilation=(2, 3)), (4, *SIZE))
+    M = matrix.reshape(6, 1, 1, 4, 5, 4)[:, 0, 0]
+    assert_equal(M[:, :, ::2, ::3], WEIGHT)
+    assert M.count_nonzero() == WEIGHT.count_nonzero()
+
+
+def test_transposed_is_the_transpose() -> None:
+    options: Any = {"stride": (2, 1), "padding": (1, 0)}
+    back = as_matrix(lambda y: conv_transpose2d(y, WEIGHT, **options), (6, 3, 3))
+    assert_equal(back, conv2d_matrix(WEIGHT, SIZE, **options).T)
+
+
+def test_separable_is_a_product_of_one_axis_each() -> None:
+    column, row = (
+        whole_numbers((3, 4, 3, 1), seed=4),
+        whole_numbers((6, 3, 1, 2), seed=5),
+    )
+    both = as_matrix(lambda x: spatially_separable_conv2d(x, column, row), (4, *SIZE))
+    down, along = conv2d_matrix(column, SIZE), conv2d_matrix(row, (3, 4))
+    assert_equal(both, along @ down)
+    # Of the columns, the first leaves all as they are; of the rows, the second.
+    assert_equal(
+        down,
+        sum(
+            torch.kron(column[:, :, u, 0], torch.kron(taps(5, 3)[u], identity(4)))
+            for u in range(3)
+        ),
+    )
+    assert_equal(
+        along,
+        sum(
+            torch.kron(row[:, :, 0, v], torch.kron(identity(3), taps(4, 2)[v]))
+            for v in range(2)
+        ),
+    )
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_grouped_and_depthwise_are_block_diagonal(groups: int) -> None:
+    weight = whole_numbers((8, 4 // groups, 3, 2))
+    matrix = as_matrix(
+        partial(grouped_conv2d, weight=weight, groups=groups), (4, *SIZE)
+    )
+    parts = [conv2d_matrix(part, SIZE) for part in weight.chunk(groups)]
+    assert_equal(matrix, torch.block_diag(*parts))
+    if groups == 4:
+        depthwise = partial(depthwise_conv2d, weight=weight)
+        assert_equal(as_matrix(depthwise, (4, *SIZE)), matrix)
+
+
+def test_pointwise_is_a_kronecker_product_with_the_identity() -> None:
+    weight = WEIGHT[:, :, :1, :1]
+    matrix = as_matrix(lambda x: pointwise_conv2d(x, weight), (4, *SIZE))
+    assert_equal(matrix, torch.kron(weight[..., 0, 0], identity(20)))
+
+
+def test_depthwise_separable_is_pointwise_times_depthwise() -> None:
+    depth, point = whole_numbers((8, 1, 3, 2)), whole_numbers((6, 8, 1, 1), seed=6)
+    whole = as_matrix(lambda x: depthwise_separable_conv2d(x, depth, point), (4, *SIZE))
+    first = conv2d_matrix(depth, SIZE, groups=4)
+    assert_equal(whole, torch.kron(point[..., 0, 0], identity(9)) @ first)
+
+
+def test_deformable_is_another_matrix_for_other_offsets() -> None:
+    def layer(x: Tensor, offset: Tensor, weight: Tensor = WEIGHT) -> Tensor:
+        return deform_conv2d(x, offset.expand(len(x), -1, -1, -1), weight)
+
+    def matrix(offset: Tensor) -> Tensor:
+        return as_matrix(partial(layer, offset=offset), (4, *SIZE))
+
+    assert_equal(matrix(torch.zeros(1, 12, 3, 3).double()), conv2d_matrix(WEIGHT, SIZE))
+    offset = torch.rand(1, 12, 3, 3, generator=torch.manual_seed(0)).double() - 0.5
+    one_each = identity(6).reshape(6, 1, 3, 2)
+    sampled = as_matrix(partial(layer, offset=offset, weight=one_each), (1, *SIZE))
+    of_tap = sampled.reshape(3, 2, 9, 20)  # in the place of E[u] ⊗ F[v]
+    assert of_tap.count_nonzero(dim=3).max() == 4  # the pixels around a point
+    by_formula = sum(
+        torch.kron(WEIGHT[:, :, u, v], of_tap[u, v]) for u in range(3) for v in range(2)
+    )
+    torch.testing.assert_close(matrix(offset), by_formula)
+
+
+def test_a_deformable_layer_that_finds_its_own_offsets_has_no_matrix() -> None:
+    layer = DeformConv2dPack(2, 3, (3, 2), bias=False).double()
+    expected = conv2d_matrix(layer.weight, SIZE)
+    assert_equal(as_matrix(layer, (2, *SIZE)), expected)  # offsets start as 0
+    torch.nn.init.constant_(layer.conv_offset.weight, 0.3)
+    with rejects(ValueError, "expected a linear function"):
+        as_matrix(layer, (2, *SIZE))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        *bad_pairs(input_size=1, stride=1, padding=0, dilation=1),
+        *bad_integers(groups=1),
+    ],
+)
+def test_an_impossible_argument_of_the_formula_is_named(
+    name: str, value: Any, error: type[Exception]
+) -> None:
+    with rejects(error, f"{name}={value!r}: expected"):
+        conv2d_matrix(**{"weight": WEIGHT, "input_size": 5, name: value})
+
+
+def test_an_impossible_weight_of_the_formula_is_named() -> None:
+    with rejects(
+        ValueError, "weight of shape (6, 4, 3): expected (C_out, C_in, K_h, K_w)"
+    ):
+        conv2d_matrix(WEIGHT[..., 0], 5)
+    with rejects(TypeError, "weight is torch.int64: expected a floating-point tensor"):
+        conv2d_matrix(WEIGHT.long(), 5)
+    with rejects(ValueError, "groups=4: expected a divisor of weight's C_out=6"):
+        conv2d_matrix(WEIGHT, 5, groups=4)

@@ -1,6 +1,8 @@
 """The receptive field is what gradients say it is, and what was published."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,14 @@ import torch.nn.functional as F
 from cases import bad_pairs, both, int_or_pair, rejects
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
+from convnotes.matrices import as_matrix
 from convnotes.receptive_field import (
     ReceptiveField,
+    Transparent,
     Window,
+    measured_receptive_field,
     receptive_field,
     sampled_positions,
 )
@@ -132,15 +138,95 @@ def mobilenet_v1() -> Iterator[Window]:
         yield Window(3, stride, padding=1)
 
 
+def layer(window: Window, kind: str) -> nn.Module:
+    kernel_size, stride, padding, dilation = map(both, window)
+    if kind == "conv":
+        return nn.Conv2d(1, 1, kernel_size, stride, padding, dilation)
+    padding = min(padding[0], kernel_size[0] // 2), min(padding[1], kernel_size[1] // 2)
+    if kind == "mean":
+        return nn.AvgPool2d(kernel_size, stride, padding)
+    return nn.MaxPool2d(kernel_size, stride, padding, dilation)
+
+
+STEM = [Window(7, 2, 3), Window(3, 2, 1)]
+UNITS = (3, 4, 6, 3)  # bottlenecks in each block of ResNet-50
+
+
+def strides(first: bool) -> list[int]:
+    """Of ResNet-50's units: torchvision strides in the first of a block, Araujo in the last."""
+    if first:
+        blocks = [[2 if block else 1, *[1] * (n - 1)] for block, n in enumerate(UNITS)]
+    else:
+        blocks = [
+            [*[1] * (n - 1), 2 if block < 3 else 1] for block, n in enumerate(UNITS)
+        ]
+    return [stride for block in blocks for stride in block]
+
+
+def resnet_50(first: bool = False) -> Iterator[Window]:
+    yield from STEM
+    for stride in strides(first):
+        yield from [Window(1), Window(3, stride, padding=1), Window(1)]
+
+
+def chain(windows: Iterable[Window]) -> nn.Module:
+    """One channel is enough: the field has nothing to do with the channels."""
+    return nn.Sequential(*(layer(window, "conv") for window in windows))
+
+
+class Unit(nn.Module):
+    """A bottleneck and the branch beside it, the activations in a function and in place."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        convs = [nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 3, stride, 1), nn.Conv2d(1, 1, 1)]
+        last = nn.BatchNorm2d(1)
+        nn.init.zeros_(last.weight)  # as ResNets are started: the branch is silent
+        self.branch = nn.Sequential(*convs[:2], nn.ReLU(inplace=True), convs[2], last)
+        self.short = nn.Conv2d(1, 1, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.branch(x) + self.short(x))
+
+
+def resnet_50_units(first: bool = False) -> nn.Module:
+    units = [Unit(stride) for stride in strides(first)]
+    return nn.Sequential(nn.Conv2d(1, 1, 7, 2, 3), nn.MaxPool2d(3, 2, 1), *units)
+
+
+def vgg_16_pooled() -> nn.Module:
+    layers: list[nn.Module] = []
+    for window in vgg_16():
+        dead = nn.Conv2d(1, 1, 3, padding=1)
+        nn.init.constant_(dead.bias, -9.0)  # type: ignore[arg-type]
+        layers += [nn.MaxPool2d(2)] if window.stride == 2 else [dead, nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
 @pytest.mark.parametrize(
-    ("network", "size", "stride"),
-    [(alexnet_v2, 195, 32), (vgg_16, 212, 32), (mobilenet_v1, 315, 32)],
+    ("windows", "module", "field"),
+    [
+        (alexnet_v2(), chain(alexnet_v2()), (195, 32, 64)),
+        (vgg_16(), vgg_16_pooled(), (212, 32, 90)),
+        (mobilenet_v1(), chain(mobilenet_v1()), (315, 32, 157)),
+        (resnet_50(), resnet_50_units(), (483, 32, 241)),
+        (resnet_50(first=True), resnet_50_units(first=True), (427, 32, 213)),
+    ],
+    ids=[
+        "AlexNet v2",
+        "VGG-16",
+        "MobileNet v1",
+        "ResNet-50",
+        "torchvision's ResNet-50",
+    ],
 )
 def test_published_fields(
-    network: Callable[[], Iterator[Window]], size: int, stride: int
+    windows: Iterable[Window], module: nn.Module, field: tuple[int, int, int]
 ) -> None:
     """Araujo, Norris and Sim, *Computing receptive fields*, Distill 2019, the table."""
-    assert receptive_field(network())[:2] == (size, stride)
+    assert receptive_field(windows) == field
+    size = field[0] + 3 * field[1] + 2
+    assert measured_receptive_field(module, (1, size, size + 1)) == field
 
 
 @pytest.mark.parametrize(
@@ -208,3 +294,174 @@ def test_what_is_read_is_what_has_a_gradient(stack: list[tuple[int, int, int]]) 
 def test_pairs_give_a_pair() -> None:
     by_axis = sampled_positions([Window((3, 2), dilation=(2, 1))])
     assert by_axis == ((0, 2, 4), (0, 1))
+
+
+# The measured field.
+
+POOLS = st.sampled_from(["conv", "max", "mean"])
+
+
+def window_of(module: Any) -> Window:
+    return Window(
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        getattr(module, "dilation", 1),
+    )
+
+
+@given(st.lists(st.tuples(windows, POOLS), min_size=1, max_size=3))
+def test_the_measured_field_is_the_formulas(stack: list[tuple[Window, str]]) -> None:
+    modules = [layer(*one) for one in stack]
+    size, stride, padding = map(both, receptive_field(map(window_of, modules)))
+    enough = [s + 4 * step + 2 for s, step in zip(size, stride, strict=True)]
+    measured = measured_receptive_field(nn.Sequential(*modules), (1, *enough))
+    assert [*map(both, measured)] == [size, stride, padding]
+
+
+def test_worked_by_hand_of_transposed_layers() -> None:
+    """Output 2t reads pixel t by weight 1, output 2t + 1 pixels t and t + 1 by 2 and 0."""
+    layer = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1)
+    field: Any = (2, Fraction(1, 2), 0)
+    assert measured_receptive_field(layer, (1, 9, 8)) == field
+    # Every third row and every second column is of one pixel, all others are of none.
+    layer = nn.ConvTranspose2d(1, 1, 1, stride=(3, 2))
+    field = ((1, 1), (Fraction(1, 3), Fraction(1, 2)), (0, 0))
+    assert measured_receptive_field(layer, (1, 9, 8)) == field
+    # 4 outputs a pixel, then 3 of 4 left out: one output a pixel.
+    down = nn.Sequential(nn.ConvTranspose2d(1, 1, 8, 4, 2), nn.Conv2d(1, 1, 5, 4))
+    assert measured_receptive_field(down, (1, 9, 8)) == (3, 1, 1)
+
+
+class UNet(nn.Module):
+    """Down, up, and a branch that goes straight across."""
+
+    def __init__(self, up: nn.Module) -> None:
+        super().__init__()
+        self.top, self.low = (nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))
+        self.up, self.last = up, nn.Conv2d(2, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        top = self.top(x).relu_()
+        low = torch.relu(self.low(F.max_pool2d(top, 2)))
+        return self.last(torch.cat([top, self.up(low)], dim=1))
+
+
+UPS = {
+    "nearest": nn.Upsample(scale_factor=2),
+    "bilinear": nn.Upsample(scale_factor=2, mode="bilinear"),
+    **{
+        f"transposed {k}": nn.ConvTranspose2d(1, 1, k, 2, (k - 1) // 2, k % 2)
+        for k in (2, 3, 4, 5)
+    },
+}
+
+
+@pytest.mark.parametrize("up", UPS)
+def test_a_network_that_enlarges_is_what_its_matrix_says(up: str) -> None:
+    torch.manual_seed(0)
+    network = UNet(UPS[up]).double().requires_grad_(False)
+    field = measured_receptive_field(network, (1, 36, 40))
+    assert field.stride == 1
+    with Transparent():
+        zero = network(
+            torch.zeros(1, 1, 36, 1, dtype=torch.float64).expand(-1, -1, -1, 4)
+        )
+        matrix = as_matrix(
+            lambda x: (network(x[:, :, :, None].expand(-1, -1, -1, 4)) - zero)[..., 0],
+            (1, 36),
+        )
+    extents = [row.nonzero().flatten().tolist() for row in matrix]
+    inside = extents[14:22]  # far from the border
+    assert field.size == max(seen[-1] - seen[0] + 1 for seen in inside)
+    assert field.padding == 14 - inside[0][0]
+
+
+def test_what_hides_a_gradient_hides_no_part_of_the_field() -> None:
+    dead = nn.Conv2d(2, 4, 3)
+    nn.init.constant_(dead.bias, -1000.0)  # type: ignore[arg-type]
+    silent = nn.BatchNorm2d(4)
+    nn.init.zeros_(silent.weight)
+
+    class Custom(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.max_pool2d(x.clamp(min=0), 2, 1).sigmoid()
+            return torch.maximum(F.gelu(F.hardswish(x - 9, inplace=True)), x)
+
+    network = nn.Sequential(dead, silent, nn.ReLU(), Custom(), nn.Dropout(), nn.ReLU6())
+    assert measured_receptive_field(network.train(), (2, 9, 8)) == (4, 1, 0)
+
+
+def test_a_hundred_layers_do_not_fade() -> None:
+    layers = [nn.Conv2d(1, 1, 3, padding=1) for _ in range(100)]
+    for one in layers:
+        nn.init.constant_(one.weight, 1e-3)
+    assert measured_receptive_field(nn.Sequential(*layers), (1, 205, 204)).size == 201
+
+
+def test_a_function_will_do_and_pixels_times_zero_do_not_count() -> None:
+    weight = torch.tensor([[0.0, 1, 0, 1, 0]], dtype=torch.float64)[None, None]
+    field = measured_receptive_field(lambda x: F.conv2d(x, weight), (1, 8, 11))
+    assert field == ReceptiveField(size=(1, 3), stride=(1, 1), padding=(0, -1))
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    network[1].eval()
+    before, modes = (
+        deepcopy(network.state_dict()),
+        [m.training for m in network.modules()],
+    )
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        assert measured_receptive_field(network, (5, 1, 9, 8)) == (3, 1, 0)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert modes == [m.training for m in network.modules()]
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())
+    for name, tensor in network.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
+    assert torch.relu(torch.tensor(-1.0)) == 0  # torch is as it was, too
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Conv2d(2, 2, 9, padding=4),
+        nn.Conv2d(2, 2, 7),
+        nn.Sequential(nn.Conv2d(2, 2, 3), nn.AdaptiveMaxPool2d(1)),
+        nn.GroupNorm(1, 2),
+        lambda x: x.amax((2, 3), keepdim=True),
+    ],
+)
+def test_a_field_that_the_border_may_cut_off_is_no_field(module: Any) -> None:
+    with rejects(ValueError, "the height of input_shape is 8: expected more"):
+        measured_receptive_field(module, (2, 8, 9))
+
+
+def test_a_module_that_cannot_be_measured_is_named() -> None:
+    with rejects(TypeError, "module=3: expected an nn.Module or a function"):
+        measured_receptive_field(3, (1, 8, 9))  # type: ignore[arg-type]
+    with rejects(TypeError, "module gives (1, 72): expected one tensor (N, C, H, W)"):
+        measured_receptive_field(nn.Flatten(), (1, 8, 9))
+    with rejects(TypeError, "module gives <class 'tuple'>: expected one tensor"):
+        measured_receptive_field(lambda x: (x, x), (1, 8, 9))  # type: ignore[arg-type,return-value]
+    with rejects(ValueError, "module: expected an output that depends on the input"):
+        measured_receptive_field(torch.ones_like, (1, 8, 9))
+
+
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [
+        (8, TypeError),
+        ((8, 9), ValueError),
+        ((1, 1, 1, 8, 9), ValueError),
+        ((1, 0, 9), ValueError),
+        ((1, 8.0, 9), TypeError),
+    ],
+)
+def test_what_is_no_shape_of_an_image_is_named(
+    shape: Any, error: type[Exception]
+) -> None:
+    with rejects(error, "input_shape=", "expected"):
+        measured_receptive_field(nn.Identity(), shape)
