@@ -4,8 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import nbformat
 import pytest
 import torch
+from book_checks import ROOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -151,3 +153,27 @@ def test_an_impossible_size_is_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         compare(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"C_in": 24, "C_out": 48, "kernel_size": (5, 3), "input_size": (20, 31)},
+        {"C_in": 2, "C_out": 2, "kernel_size": 1, "groups": 1, "stride": 3},
+    ],
+)
+def test_every_cell_of_the_page_works_with_a_readers_sizes(
+    sizes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = nbformat.read(ROOT / "book" / "comparison.ipynb", as_version=4)
+    monkeypatch.chdir(ROOT / "book")  # where its kernel runs
+    names: dict[str, Any] = {}
+    changed = 0
+    for cell in page.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+            if cell.source.startswith("C_in, C_out ="):
+                names |= sizes
+                changed += 1
+    assert changed == 1
+    assert names["variants"]["standard"].output_shape[0] == sizes["C_out"]
