@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from convnotes.comparison import compare
 from convnotes.costs import Cost
 from convnotes.depthwise import depthwise_conv2d, depthwise_conv2d_cost
 from convnotes.depthwise_separable import depthwise_separable_conv2d
@@ -144,6 +145,34 @@ def depthwise_roofline() -> dict[str, Way]:
     }
 
 
+def variants() -> dict[str, Way]:
+    """Return torch's layers for the variants that it has, all at the size of COMPARED."""
+    image, full = torch.randn(1, 256, 56, 56), torch.randn(256, 256, 3, 3)
+    single, pixels = torch.randn(256, 1, 3, 3), torch.randn(256, 256, 1, 1)
+    column, row = torch.randn(256, 256, 3, 1), torch.randn(256, 256, 1, 3)
+    quarter = torch.randn(256, 64, 3, 3)
+
+    def depthwise() -> torch.Tensor:
+        return F.conv2d(image, single, padding=1, groups=256)
+
+    return {
+        "standard": lambda: F.conv2d(image, full, padding=1),
+        "dilated": lambda: F.conv2d(image, full, padding=2, dilation=2),
+        "transposed": lambda: F.conv_transpose2d(
+            image, full, stride=2, padding=1, output_padding=1
+        ),
+        "spatially separable": lambda: F.conv2d(
+            F.conv2d(image, column, padding=(1, 0)), row, padding=(0, 1)
+        ),
+        "depthwise": depthwise,
+        "pointwise": lambda: F.conv2d(image, pixels),
+        "depthwise separable": lambda: F.conv2d(depthwise(), pixels),
+        "grouped": lambda: F.conv2d(image, quarter, padding=1, groups=4),
+    }
+
+
+COMPARED = compare(256, 256, kernel_size=3, input_size=56)
+
 CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
     "standard, forward and backward": partial(standard, training=True),
@@ -167,6 +196,7 @@ CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "grouped, 8 groups": partial(grouped, 8),
     "grouped, 8 groups, forward and backward": partial(grouped, 8, training=True),
     "grouped, 32 groups": partial(grouped, 32),
+    "variants": variants,
 }
 
 # For the cases from which a page computes rates: what each way computes and moves.
@@ -177,5 +207,8 @@ COSTS: dict[str, dict[str, Cost]] = {
         "standard": conv2d_cost(256, 256, 3, 112, padding=1),
         "pointwise": conv2d_cost(256, 256, 1, 112),
         "depthwise": depthwise_conv2d_cost(256, 3, 112, padding=1),
-    }
+    },
+    "variants": {
+        name: COMPARED[name].cost for name in COMPARED if name != "deformable"
+    },
 }

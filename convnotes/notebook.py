@@ -75,7 +75,7 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
         taken = ", ".join(f"{way} {ms:.2f} ms" for way, ms in result["ms"].items())
         print(f"{result['case']}, {threads}")
         ratio = f", ratio {result['ratio']:.2f}" if "ratio" in result else ""
-        print(f"    {taken}{ratio}")
+        print(textwrap.indent(textwrap.fill(f"{taken}{ratio}", width=76), "    "))
 
 
 class Measured(NamedTuple):

@@ -355,7 +355,7 @@ LAYERS = (
     {"arguments"},
     {"shapes", "windows", "costs"},
     set(VARIANTS),
-    {"matrices", "networks", "receptive_field"},
+    {"comparison", "matrices", "networks", "receptive_field"},
 )
 
 

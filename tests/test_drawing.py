@@ -57,6 +57,10 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"yscale": "symlog", "title": "two curves"},
     ),
     "roofline": ([80.0, 3.2, {"low": (4.5, 4.444), "high": (1055.0, 78.0)}], {}),
+    "shares": (
+        [{"one": {"weights": 8, "MACs": 3.0}, "two": {"weights": 2, "MACs": 9.0}}],
+        {"of": "one"},
+    ),
 }
 
 
@@ -293,3 +297,16 @@ def test_a_roofline_bends_at_the_balance_point_and_holds_the_layers() -> None:
     np.testing.assert_array_equal(lines["low"].get_data(), [[4.5], [4.44]])
     np.testing.assert_array_equal(lines["high"].get_data(), [[1060], [78]])
     assert texts(axes.figure)[-2:] == ["low", "high"]  # type: ignore[arg-type]
+
+
+def test_shares_are_those_of_the_one_that_is_named() -> None:
+    named = {"half": {"weights": 3, "MACs": 50}, "whole": {"weights": 6, "MACs": 100}}
+    named["larger"] = {"weights": 6, "MACs": 12345}
+    left, right = drawing.shares(named, of="whole").axes
+    assert [axes.get_title() for axes in (left, right)] == ["weights", "MACs"]
+    for axes, expected in ((left, [0.5, 1, 1]), (right, [0.5, 1, 123])):
+        dots = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [line.get_xdata()[0] for line in dots] == expected  # type: ignore[index]
+    labels = [text.get_text() for text in left.get_yticklabels()]
+    assert labels == ["half", "whole", "larger"]
+    assert [text.get_text() for text in right.texts] == ["0.50", "1.00", "123"]

@@ -7,7 +7,7 @@ Ito's, which readers with colour-blindness can tell apart, and names stand besid
 
 from convnotes.drawing.arrays import channels, grids, matrix, product, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
-from convnotes.drawing.charts import curves, pictures, roofline
+from convnotes.drawing.charts import curves, pictures, roofline, shares
 from convnotes.drawing.links import stack, variants
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "product",
     "roofline",
     "save",
+    "shares",
     "stack",
     "step",
     "variants",

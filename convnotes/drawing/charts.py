@@ -93,6 +93,44 @@ def roofline(
     return figure
 
 
+def shares(named: Mapping[str, Mapping[str, float]], of: str) -> Figure:
+    """Draw several quantities of each of several things, as shares of those of one of them.
+
+    ``named[thing][quantity]`` is positive; ``of`` names the thing whose share is 1. There
+    is a panel for each quantity and a row for each thing; all axes are logarithmic.
+    """
+    quantities = list(named[of])
+    figure = Figure(figsize=(7.2, 0.3 * len(named) + 0.7))
+    places = list(range(len(named)))
+    every = [
+        one[each] / named[of][each] for one in named.values() for each in quantities
+    ]
+    left, right = min(every) / 3, max(every) * 9
+    for number, (color, quantity) in enumerate(zip(cycle(SERIES), quantities)):
+        axes = figure.add_subplot(1, len(quantities), number + 1, xscale="log")
+        axes.set(xlim=(left, right), ylim=(len(named) - 0.4, -0.6), title=quantity)
+        axes.set_yticks(places, list(named) if number == 0 else [""] * len(named))
+        axes.tick_params(axis="both", length=0)
+        axes.tick_params(axis="x", labelbottom=False, which="both", length=0)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.grid(visible=False)
+        axes.axvline(1, color=INK, linewidth=0.9)
+        for place, one in zip(places, named.values(), strict=True):
+            share = digits(one[quantity] / named[of][quantity])
+            axes.plot((1, share), (place, place), color=color, linewidth=3)
+            axes.plot(share, place, "o", color=color, markersize=5)
+            axes.annotate(
+                f"{share:.2f}" if 0.1 <= share < 100 else f"{share:.3g}",
+                (max(1, share), place),
+                (7, 0),
+                size=8,
+                textcoords="offset points",
+                va="center_baseline",
+            )
+    figure.tight_layout(pad=0.4, w_pad=0.6)
+    return figure
+
+
 def digits(value: float) -> float:
     """Round to three significant digits."""
     return float(f"{value:.3g}")
