@@ -84,7 +84,7 @@ def as_matrix(
         columns.append(outputs if layout is torch.strided else outputs.to_sparse())
     matrix = torch.cat(columns).T
     _check_linear(function, matrix, shape)
-    return matrix if layout is torch.strided else _stored(matrix, layout)
+    return matrix.contiguous() if layout is torch.strided else _stored(matrix, layout)
 
 
 def _batch(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -306,7 +306,7 @@ def test_deformable_is_another_matrix_for_other_offsets() -> None:
     offset = torch.rand(1, 12, 3, 3, generator=torch.manual_seed(0)).double() - 0.5
     one_each = identity(6).reshape(6, 1, 3, 2)
     sampled = as_matrix(partial(layer, offset=offset, weight=one_each), (1, *SIZE))
-    of_tap = sampled.reshape(3, 2, 9, 20)  # in the place of E[u] ⊗ F[v]
+    of_tap = sampled.view(3, 2, 9, 20)  # in the place of E[u] ⊗ F[v]
     assert of_tap.count_nonzero(dim=3).max() == 4  # the pixels around a point
     by_formula = sum(
         torch.kron(WEIGHT[:, :, u, v], of_tap[u, v]) for u in range(3) for v in range(2)

@@ -392,6 +392,21 @@ def test_what_hides_a_gradient_hides_no_part_of_the_field() -> None:
     assert measured_receptive_field(network.train(), (2, 9, 8)) == (4, 1, 0)
 
 
+def test_neighbours_may_be_cut_off_at_the_border() -> None:
+    """VGG-16's 212 of 224 pixels fit into the image for one output in the middle alone."""
+    assert measured_receptive_field(vgg_16_pooled(), (1, 224, 224)) == (212, 32, 90)
+
+
+def test_a_pooling_window_may_end_outside() -> None:
+    """Of 7 pixels, windows of 3 with dilation 2 and stride 3: the third ends at pixel 10."""
+    pool = nn.MaxPool2d(3, stride=3, padding=1, dilation=2, ceil_mode=True)
+    image = torch.ones(1, 1, 7, 8)
+    with Transparent():
+        counts = pool(image)
+    assert counts.shape == pool(image).shape
+    assert counts[0, 0].tolist() == [[4, 6, 4], [6, 9, 6], [2, 3, 2]]
+
+
 def test_a_hundred_layers_do_not_fade() -> None:
     layers = [nn.Conv2d(1, 1, 3, padding=1) for _ in range(100)]
     for one in layers:
