@@ -200,19 +200,19 @@ def deformed_windows(
     K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
     N, C_in, H, W = input.shape
     steps = stride, padding, dilation
-    D, (H_out, W_out) = offset_fitting(input, offset, mask, (K_h, K_w), *steps)
+    G_off, (H_out, W_out) = offset_fitting(input, offset, mask, (K_h, K_w), *steps)
 
-    # Where: (N, H_out, W_out, K_h, K_w, D, 2), D offset groups, and D last but for y, x.
+    # Where: (N, H_out, W_out, K_h, K_w, G_off), the groups last, as in memory.
     position = sampling_positions(offset, (K_h, K_w), *steps)
     y, x = position.permute(0, 5, 6, 2, 3, 1, 4).unbind(-1)
     y, x = y.clamp(-1, H), x.clamp(-1, W)
     top, left = (p.detach().floor().nan_to_num() for p in (y, x))
 
     # Which pixels: the input with a border of zeros, channels last, a pixel a row.
-    pixels = input.unflatten(1, (D, C_in // D)).movedim(2, 4)  # (N, D, H, W, C_in / D)
+    pixels = input.unflatten(1, (G_off, C_in // G_off)).movedim(2, 4)
     pixels = F.pad(pixels, (0, 0, 1, 2, 1, 2)).flatten(0, 3)
     rows, columns = H + 3, W + 3
-    image = torch.arange(N * D, device=input.device).reshape(N, 1, 1, 1, 1, D)
+    image = torch.arange(N * G_off, device=input.device).reshape(N, 1, 1, 1, 1, G_off)
     first = (image * rows + top.long() + 1) * columns + left.long() + 1
     corner = torch.tensor([0, 1, columns, columns + 1], device=input.device)
 
@@ -220,7 +220,7 @@ def deformed_windows(
     down, right = y - top, x - left
     up, back = 1 - down, 1 - right
     if mask is not None:
-        factor = mask.unflatten(1, (D, K_h, K_w)).permute(0, 4, 5, 2, 3, 1)
+        factor = mask.unflatten(1, (G_off, K_h, K_w)).permute(0, 4, 5, 2, 3, 1)
         up, down = up * factor, down * factor
     weights = torch.stack([up * back, up * right, down * back, down * right], dim=-1)
 
@@ -242,9 +242,9 @@ def sampling_positions(
 ) -> Tensor:
     """Return where in the image each sample is taken, as rows and columns in pixels.
 
-    ``offset`` is (N, 2 * D * K_h * K_w, H_out, W_out) with D offset groups; the result is
-    (N, D, K_h, K_w, [y, x], H_out, W_out), in float32 at least: bfloat16 has too few
-    digits to count the rows of an image.
+    ``offset`` is (N, 2 * G_off * K_h * K_w, H_out, W_out), G_off groups of offsets; the
+    result is (N, G_off, K_h, K_w, [y, x], H_out, W_out), in float32 at least: bfloat16 has
+    too few digits to count the rows of an image.
 
     Raises ``ValueError`` if the number of channels is no multiple of 2 * K_h * K_w.
 
@@ -254,25 +254,19 @@ def sampling_positions(
     """
     K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
     tensors(offset=offset)
-    D = offset_groups_of(offset, (K_h, K_w))
+    G_off = offset_groups_of(offset, (K_h, K_w))
     offset = offset.to(torch.promote_types(offset.dtype, torch.float32))
-    lines = [
-        step * torch.arange(size, device=offset.device)
-        + apart * torch.arange(taps, device=offset.device)[:, None]
-        - border
-        for size, taps, step, border, apart in zip(
-            offset.shape[2:],
-            (K_h, K_w),
-            pair("stride", stride, minimum=1),
-            pair("padding", padding, minimum=0),
-            pair("dilation", dilation, minimum=1),
-            strict=True,
-        )
-    ]  # the rows (K_h, H_out) and the columns (K_w, W_out) of the kernel that is not moved
-    y, x = offset.unflatten(1, (D, K_h, K_w, 2)).unbind(4)
-    y = y + lines[0][:, None, :, None]
-    x = x + lines[1][:, None]
-    return torch.stack([y, x], dim=4)
+    S_h, S_w = pair("stride", stride, minimum=1)
+    P_h, P_w = pair("padding", padding, minimum=0)
+    D_h, D_w = pair("dilation", dilation, minimum=1)
+    i, j, u, v = (
+        torch.arange(size, device=offset.device)
+        for size in (*offset.shape[2:], K_h, K_w)
+    )
+    rows = S_h * i + D_h * u[:, None] - P_h  # (K_h, H_out)
+    columns = S_w * j + D_w * v[:, None] - P_w  # (K_w, W_out)
+    dy, dx = offset.unflatten(1, (G_off, K_h, K_w, 2)).unbind(4)
+    return torch.stack([rows[:, None, :, None] + dy, columns[:, None] + dx], dim=4)
 
 
 class Fit(NamedTuple):
@@ -357,25 +351,25 @@ one for each 2 channels of offset
         pair("padding", padding, minimum=0),
         pair("dilation", dilation, minimum=1),
     )
-    D = offset_groups_of(offset, (K_h, K_w))
+    groups = offset_groups_of(offset, (K_h, K_w))
     of_offset = tuple(offset.shape)
-    if of_offset != (N, 2 * D * K_h * K_w, H_out, W_out):
+    if of_offset != (N, 2 * groups * K_h * K_w, H_out, W_out):
         raise ValueError(
             f"offset of shape {of_offset}: expected ({N}, {of_offset[1]}, {H_out}, {W_out}) "
             f"for input of shape {tuple(input.shape)}"
         )
-    if C_in % D:
+    if C_in % groups:
         raise ValueError(
-            f"offset of shape {of_offset} has {D} offset groups: "
+            f"offset of shape {of_offset} has {groups} offset groups: "
             f"expected a divisor of the {C_in} channels of input"
         )
-    expected = N, D * K_h * K_w, H_out, W_out
+    expected = N, groups * K_h * K_w, H_out, W_out
     if mask is not None and tuple(mask.shape) != expected:
         raise ValueError(
             f"mask of shape {tuple(mask.shape)}: expected {expected}, "
             f"one for each 2 channels of offset"
         )
-    return D, (H_out, W_out)
+    return groups, (H_out, W_out)
 
 
 def offset_groups_of(offset: Any, kernel_size: tuple[int, int]) -> int:

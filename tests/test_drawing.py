@@ -47,6 +47,15 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         [{"one": ([(0, 1)], [np.eye(2)]), "two": ([(1.5, 0)], [np.eye(2), KERNEL])}],
         {"written": ["two"], "side": 3, "columns": 1},
     ),
+    "sample": ([IMAGE, (1.25, -0.5), 0.5], {}),
+    "moves": (
+        [
+            IMAGE,
+            {"kept": (KERNEL[:, :2], KERNEL[:, :2]), "b": (KERNEL.T, KERNEL.T + 1)},
+        ],
+        {"centre": (1, 2), "levels": 3},
+    ),
+    "layout": ([{"one": np.arange(12).reshape(2, 3, 2), "b": [[[0, 1]]]}], {}),
     "pictures": ([{"ramp": IMAGE, "flat": np.ones((3, 2))}], {"levels": 5}),
     "curves": (
         [
@@ -310,3 +319,36 @@ def test_shares_are_those_of_the_one_that_is_named() -> None:
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == ["half", "whole", "larger"]
     assert [text.get_text() for text in right.texts] == ["0.50", "1.00", "123"]
+def test_a_sample_is_four_pixels_each_by_its_share_of_a_square() -> None:
+    figure = drawing.sample([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], (0.25, 1.5), 3.25)
+    assert texts(figure)[0] == "input, sampled at row 0.25, column 1.5"
+    said = "".join(text for text in texts(figure) if "·" in text).replace(" ", "")
+    assert said == "0.75·0.5·2+0.75·0.5·3+0.25·0.5·5+0.25·0.5·6=3.25"
+    square = cells(figure)[-1]
+    assert (square.get_xy(), square.get_width()) == ((1.5, 1.25), 1)
+
+
+def test_a_sample_beyond_the_border_has_the_pixels_that_are_there() -> None:
+    figure = drawing.sample([[1.0, 2.0], [3.0, 4.0]], (1.5, 1), 2)
+    said = "".join(text for text in texts(figure) if "·" in text).replace(" ", "")
+    assert said == "0.5·1·4=2"
+
+
+def test_moves_have_an_arrow_for_each_sample_that_moves() -> None:
+    starts = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
+    ends = np.add(starts, [[0.0, 0.0], [0.5, 0.0], [0.0, -1.0]])
+    figure = drawing.moves(
+        IMAGE, {"still": (starts, starts), "moved": (starts, ends)}, (1, 2)
+    )
+    assert [len(axes.texts) for axes in figure.axes] == [0, 2]
+    assert [axes.get_title() for axes in figure.axes] == ["still", "moved"]
+    full = [line for line in figure.axes[1].lines if line.get_markersize() == 6]
+    np.testing.assert_array_equal(full[0].get_data(), ends.T[::-1] + 0.5)
+
+
+def test_a_layout_names_the_channels_of_each_kernel_position() -> None:
+    figure = drawing.layout({"one": [[[0, 1], [2, 3]]], "two": [[[1, 0]]]})
+    assert texts(figure) == [
+        *("one", "Δy", "0", "Δx", "1", "Δy", "2", "Δx", "3"),
+        *("two", "Δy", "1", "Δx", "0"),
+    ]

@@ -9,6 +9,7 @@ from convnotes.drawing.arrays import channels, grids, matrix, product, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
 from convnotes.drawing.charts import curves, pictures, roofline, shares
 from convnotes.drawing.links import stack, variants
+from convnotes.drawing.samples import layout, moves, sample
 
 __all__ = [
     "INPUT",
@@ -19,10 +20,13 @@ __all__ = [
     "channels",
     "curves",
     "grids",
+    "layout",
     "matrix",
+    "moves",
     "pictures",
     "product",
     "roofline",
+    "sample",
     "save",
     "shares",
     "stack",
