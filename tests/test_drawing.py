@@ -35,6 +35,10 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"border": (0, 0, 1, 1), "color": drawing.OUTPUT},
     ),
     "stack": ([[[[0, 2], [1, 3], [2, 4]], [[0, 1], [1, 2]]], [5, 3, 2]], {"of": 1}),
+    "stamp": (
+        [IMAGE[:2, :3], KERNEL, np.arange(35.0).reshape(5, 7), (1, 1)],
+        {"stride": 2, "padding": 1},
+    ),
     "product": (
         [KERNEL, IMAGE[:3], KERNEL @ IMAGE[:3], (1, 4)],
         {"column": "a pixel a column"},
@@ -191,6 +195,28 @@ def test_a_step_is_named_as_told() -> None:
     figure = drawing.step(IMAGE, KERNEL, np.zeros((3, 3)), (0, 0), names=names)
     assert set(names) < set(texts(figure))
     assert not {"input", "kernel", "output"} & set(texts(figure))
+
+
+def test_a_stamp_marks_the_block_that_one_input_value_adds_to() -> None:
+    input, kernel = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, -1.0]])
+    figure = drawing.stamp(input, kernel, np.zeros((3, 4)), (1, 0), stride=2)
+    said = texts(figure)
+    assert said[said.index("product") + 1 :][:2] == ["3", "-3"]
+    marked = [
+        cell.get_xy()
+        for cell in cells(figure)
+        if min(to_rgb(cell.get_facecolor())) < 0.5
+    ]
+    gap, rows = 1.2, [2, 1, 1, 1, 1, 3, 3]
+    columns = [0, *(2 + gap + v for v in (0, 1)), *(4 + 2 * gap + v for v in (0, 1))]
+    columns += [6 + 3 * gap, 7 + 3 * gap]
+    assert [y for _, y in marked] == rows
+    assert [x for x, _ in marked] == pytest.approx(columns)
+
+
+def test_a_stamp_greys_what_the_padding_crops() -> None:
+    figure = drawing.stamp(IMAGE[:1], KERNEL, np.zeros((4, 5)), (0, 1), padding=1)
+    assert cells_edged(figure, drawing.PADDING) == 4 * 5 - 2 * 3
 
 
 def test_a_product_says_one_of_its_entries() -> None:

@@ -5,7 +5,7 @@ input, orange is kernel, green is output, grey is padding. The colours are Okabe
 Ito's, which readers with colour-blindness can tell apart, and names stand beside them.
 """
 
-from convnotes.drawing.arrays import channels, grids, matrix, product, step
+from convnotes.drawing.arrays import channels, grids, matrix, product, stamp, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
 from convnotes.drawing.charts import curves, pictures, roofline, shares
 from convnotes.drawing.links import stack, variants
@@ -30,6 +30,7 @@ __all__ = [
     "save",
     "shares",
     "stack",
+    "stamp",
     "step",
     "variants",
 ]

@@ -73,6 +73,39 @@ def step(
     return finished(axes)
 
 
+def stamp(
+    input: Any,
+    kernel: Any,
+    output: Any,
+    position: tuple[int, int],
+    stride: int = 1,
+    padding: int = 0,
+) -> Figure:
+    """Draw what one input value adds to the output of a transposed convolution.
+
+    ``input`` (H, W) and ``kernel`` (K_h, K_w) are arrays of one channel, ``output`` is
+    the output before ``padding`` rows and columns are cropped on each side;
+    ``position`` is the (row, column) of the input value.
+    """
+    input, kernel, output = np.asarray(input), np.asarray(kernel), np.asarray(output)
+    y, x = stride * position[0], stride * position[1]
+    block = [(y + u, x + v) for u, v in np.ndindex(kernel.shape)]
+    everywhere = list(np.ndindex(kernel.shape))
+    gap, height = 1.2, max(input.shape[0], kernel.shape[0], output.shape[0])
+    widths = [input.shape[1], kernel.shape[1], kernel.shape[1], output.shape[1]]
+    starts = [sum(widths[:place]) + gap * place for place in range(4)]
+    axes = canvas(starts[3] + widths[3], height + 1)
+    grid(axes, (0, 1), input, INPUT, "input", strong=[position])
+    grid(axes, (starts[1], 1), kernel, KERNEL, "kernel", strong=everywhere)
+    scaled = kernel * input[position]
+    grid(axes, (starts[2], 1), scaled, OUTPUT, "product", strong=everywhere)
+    name = "output, the sum"
+    grid(axes, (starts[3], 1), output, OUTPUT, name, strong=block, border=padding)
+    for place, sign in enumerate("·=→", start=1):
+        write(axes, starts[place] - gap / 2, 1 + kernel.shape[0] / 2, sign, 16)
+    return finished(axes)
+
+
 def channels(
     input: Any,
     weight: Any,
