@@ -359,7 +359,12 @@ LAYERS = (
 )
 
 
-APART = {"__init__": set[str](), "drawing": {"drawing"}, "notebook": {"drawing"}}
+APART = {
+    "__init__": set[str](),
+    "drawing": {"drawing"},
+    "explorer": {"arguments", "shapes", "explorer"},
+    "notebook": {"drawing"},
+}
 
 
 def may_import(name: str) -> set[str] | None:
