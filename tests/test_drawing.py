@@ -345,6 +345,8 @@ def test_shares_are_those_of_the_one_that_is_named() -> None:
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == ["half", "whole", "larger"]
     assert [text.get_text() for text in right.texts] == ["0.50", "1.00", "123"]
+
+
 def test_a_sample_is_four_pixels_each_by_its_share_of_a_square() -> None:
     figure = drawing.sample([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], (0.25, 1.5), 3.25)
     assert texts(figure)[0] == "input, sampled at row 0.25, column 1.5"
