@@ -11,6 +11,7 @@ reads for kernel row ``u``, and ``F[v]`` the same for columns,
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import torch
@@ -24,7 +25,14 @@ from convnotes.arguments import (
     pair,
     tensors,
 )
+from convnotes.deformable import deform_conv2d
+from convnotes.depthwise import depthwise_conv2d
+from convnotes.dilated import dilated_conv2d
+from convnotes.grouped import grouped_conv2d
+from convnotes.pointwise import pointwise_conv2d
 from convnotes.shapes import conv_output_size
+from convnotes.standard import conv2d
+from convnotes.transposed import conv_transpose2d
 
 LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr)
 BATCH = 2**18  # elements of unit images that are tried out at once
@@ -206,3 +214,62 @@ def _between_groups(weight: Tensor, groups: int) -> Tensor:
     together = weight.new_zeros(groups, blocks.shape[1], groups, *weight.shape[1:])
     together[range(groups), :, range(groups)] = blocks
     return together.flatten(2, 3).flatten(0, 1)
+
+
+def family(
+    input_size: IntOrPair = (3, 4), channels: int = 4, groups: int = 2
+) -> dict[str, list[Tensor]]:
+    """Return the nine variants as matrices, all square and of one size, with numbered weights.
+
+    Each layer has ``channels`` input and output channels, a 3×3 kernel and as much padding
+    as keeps the size. Its weights are the numbers 1, 2, 3 and so on, so that an entry says
+    which weight stands there. A variant of two steps is two matrices, whose product is the
+    layer, the second step first. A deformable entry ``k - 1 + s`` is the share ``s`` of
+    weight ``k``, the nearest of those that an offset, drawn at random, brings to a pixel.
+
+    >>> matrices = family()
+    >>> {name: len(factors) for name, factors in matrices.items() if len(factors) > 1}
+    {'spatially separable': 2, 'depthwise separable': 2}
+    >>> matrices["depthwise"][0].shape, int(matrices["depthwise"][0].max())
+    (torch.Size([48, 48]), 36)
+    """
+    size = pair("input_size", input_size, minimum=1)
+    C = integer("channels", channels, minimum=1)
+
+    def of(layer: Callable[..., Tensor], *weight: int, **options: object) -> Tensor:
+        numbers = torch.arange(1.0, 1 + prod(weight)).double().reshape(weight)
+        return as_matrix(partial(layer, weight=numbers, **options), (C, *size))
+
+    depthwise = of(depthwise_conv2d, C, 1, 3, 3, padding=1)
+    pointwise = of(pointwise_conv2d, C, C, 1, 1)
+    return {
+        "standard": [of(conv2d, C, C, 3, 3, padding=1)],
+        "dilated": [of(dilated_conv2d, C, C, 3, 3, padding=2, dilation=2)],
+        "transposed": [of(conv_transpose2d, C, C, 3, 3, padding=1)],
+        "deformable": [_nearest_weights(C, size)],
+        "grouped": [of(grouped_conv2d, C, C // groups, 3, 3, padding=1, groups=groups)],
+        "depthwise": [depthwise],
+        "pointwise": [pointwise],
+        "spatially separable": [
+            of(conv2d, C, C, 1, 3, padding=(0, 1)),
+            of(conv2d, C, C, 3, 1, padding=(1, 0)),
+        ],
+        "depthwise separable": [pointwise, depthwise],
+    }
+
+
+def _nearest_weights(C: int, size: tuple[int, int]) -> Tensor:
+    """Return for each entry of a 3×3 deformable layer the weight of the largest share."""
+    one_each = torch.eye(9, dtype=torch.float64).reshape(9, 1, 3, 3)
+    random = torch.rand(1, 18, *size, generator=torch.Generator().manual_seed(3))
+    offset = 1.6 * random.double() - 0.8
+
+    def sampled(x: Tensor) -> Tensor:
+        return deform_conv2d(x, offset.expand(len(x), -1, -1, -1), one_each, padding=1)
+
+    shares, taps_ = as_matrix(sampled, (1, *size)).unflatten(0, (9, -1)).max(dim=0)
+    shares = shares.mul(20).round() / 20
+    blocks = [
+        torch.where(shares > 0, 9 * block + taps_ + shares, 0) for block in range(C * C)
+    ]
+    return torch.cat([torch.cat(blocks[o * C :][:C], dim=1) for o in range(C)])

@@ -60,6 +60,16 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"centre": (1, 2), "levels": 3},
     ),
     "layout": ([{"one": np.arange(12).reshape(2, 3, 2), "b": [[[0, 1]]]}], {}),
+    "portrait": (
+        [
+            {
+                "one": [1 + np.arange(36.0).reshape(6, 6)],
+                "two": [3 * np.eye(6), 2.4 * np.eye(6)],
+            },
+            3,
+        ],
+        {"columns": 2, "notes": {"two": "2 weights"}, "key": ["a colour: a weight"]},
+    ),
     "pictures": ([{"ramp": IMAGE, "flat": np.ones((3, 2))}], {"levels": 5}),
     "curves": (
         [

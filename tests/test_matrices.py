@@ -25,7 +25,7 @@ from convnotes.depthwise import depthwise_conv2d
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.dilated import dilated_conv2d
 from convnotes.grouped import grouped_conv2d
-from convnotes.matrices import as_matrix, conv2d_matrix, taps
+from convnotes.matrices import as_matrix, conv2d_matrix, family, taps
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.separable import spatially_separable_conv2d
 from convnotes.standard import conv2d
@@ -346,3 +346,32 @@ def test_an_impossible_weight_of_the_formula_is_named() -> None:
         conv2d_matrix(WEIGHT.long(), 5)
     with rejects(ValueError, "groups=4: expected a divisor of weight's C_out=6"):
         conv2d_matrix(WEIGHT, 5, groups=4)
+
+
+# The family portrait.
+
+
+def test_the_portrait_numbers_each_variants_weights() -> None:
+    matrices = family((2, 5), channels=6, groups=3)
+    assert list(matrices) == [
+        *("standard", "dilated", "transposed", "deformable", "grouped", "depthwise"),
+        *("pointwise", "spatially separable", "depthwise separable"),
+    ]
+    for name, factors in matrices.items():
+        assert [matrix.shape for matrix in factors] == [(60, 60)] * len(factors), name
+    [grouped], (second, first) = matrices["grouped"], matrices["depthwise separable"]
+    numbers = torch.arange(1.0, 109).double().reshape(6, 2, 3, 3)
+    assert_equal(grouped, conv2d_matrix(numbers, (2, 5), padding=1, groups=3))
+    assert_equal(second, matrices["pointwise"][0])
+    assert_equal(first, matrices["depthwise"][0])
+    assert_equal(matrices["transposed"][0], matrices["standard"][0].T)
+
+
+def test_in_the_portrait_a_deformable_entry_is_a_share_of_a_weight() -> None:
+    matrices = family()
+    [deformable], [standard] = matrices["deformable"], matrices["standard"]
+    weights = deformable.ceil()
+    assert [weights.min().item(), weights.max().item()] == [0, 144]
+    channels = [set(block[block > 0].tolist()) for block in weights.split(12)]
+    assert not set.intersection(*channels)  # a filter's weights stay in its rows
+    assert weights.count_nonzero() > standard.count_nonzero()

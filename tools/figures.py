@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from convnotes import drawing
+from convnotes.matrices import family
 
 IMAGES = Path(__file__).resolve().parent.parent / "book" / "images"
 
@@ -39,7 +41,35 @@ def variants() -> Figure:
     )
 
 
-FIGURES = {"variants.svg": variants}
+def portrait() -> Figure:
+    """Draw the family portrait: the variants as matrices, each weight in a colour of its own."""
+    matrices = family()
+    return drawing.portrait(
+        matrices,
+        blocks=4,
+        notes={name: note(factors) for name, factors in matrices.items()},
+        key=[
+            "a column: an input value",
+            "a row: an output value",
+            "a block: a pair of channels",
+            "a colour: a weight",
+        ],
+    )
+
+
+def note(factors: list[Tensor]) -> str:
+    """Count the weights and the entries of the matrices of one variant.
+
+    >>> import torch
+    >>> note([torch.tensor([[1.0, 0.0], [2.0, 1.0]]), torch.eye(2)])
+    '3 weights, 5 entries'
+    """
+    weights = sum(int(matrix.max().ceil()) for matrix in factors)
+    entries = sum(int(matrix.count_nonzero()) for matrix in factors)
+    return f"{weights} weights, {entries} entries"
+
+
+FIGURES = {"portrait.svg": portrait, "variants.svg": variants}
 
 
 def main(folder: Path = IMAGES) -> None:

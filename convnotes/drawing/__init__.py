@@ -9,6 +9,7 @@ from convnotes.drawing.arrays import channels, grids, matrix, product, stamp, st
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
 from convnotes.drawing.charts import curves, pictures, roofline, shares
 from convnotes.drawing.links import stack, variants
+from convnotes.drawing.portrait import portrait
 from convnotes.drawing.samples import layout, moves, sample
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "matrix",
     "moves",
     "pictures",
+    "portrait",
     "product",
     "roofline",
     "sample",
