@@ -49,14 +49,14 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """Return ``value``, which has to be one of ``choices``.
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    """Return ``value``, which has to be one of the names in ``choices``.
 
     >>> one_of("padding_mode", "mirror", ("zeros", "reflect"))
     Traceback (most recent call last):
     ValueError: padding_mode='mirror': expected one of ('zeros', 'reflect')
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r}: expected one of {choices}")
     return value
 
@@ -238,7 +238,7 @@ def placement(device: Any, dtype: Any) -> dict[str, Any]:
         raise TypeError(expected)
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
+    except (RuntimeError, AssertionError, ValueError):
         raise ValueError(expected) from None
     return {"device": device, "dtype": dtype}
 

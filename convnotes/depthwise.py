@@ -145,6 +145,7 @@ def kernel_maps(
     >>> [seen[0, 0].tolist() for seen in kernel_maps(image, kernel_size=(1, 2))]
     [[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]], [[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]]]
     """
+    tensors(input=input)
     H_out, _ = output_size(input, kernel_size, stride, padding, dilation)
     K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
     S_h, _ = pair("stride", stride, minimum=1)

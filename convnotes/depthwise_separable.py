@@ -323,6 +323,10 @@ def nearest_weights(
     For each input channel they are the M largest terms of the singular value
     decomposition of its C_out x (K_h * K_w) matrix (Eckart and Young, 1936).
 
+    Gradients flow back to ``weight``, but not everywhere: for a matrix with equal singular
+    values, or of a rank below M, whose M largest are not all above 0, they may be infinite
+    or not a number, as those of ``torch.linalg.svd`` and of a root at 0 are.
+
     Raises ``ValueError`` if ``weight`` has not four axes, or if ``channel_multiplier`` is
     more than min(C_out, K_h * K_w), with which every weight is met exactly; ``TypeError``
     if ``weight`` is no floating-point tensor.

@@ -82,6 +82,6 @@ def dilated_conv2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias)
-    layer_output_size(input, weight, stride, padding, dilation)  # raises if none
+    layer_output_size(input, weight, stride, padding, dilation)  # the kernel has to fit
     gathered = windows(input, weight.shape[2:], stride, padding, dilation)
     return contract(gathered, weight, bias)

@@ -160,13 +160,11 @@ def borders(
     kernel_size = pair("kernel_size", kernel_size, minimum=1)
     steps = pair("stride", stride, minimum=1)
     dilation = pair("dilation", dilation, minimum=1)
-    if padding not in ("same", "valid"):
-        if isinstance(padding, str):
-            raise ValueError(
-                f"padding={padding!r}: expected 'same', 'valid' or numbers"
-            )
+    if not isinstance(padding, str):
         height, width = pair("padding", padding, minimum=0)
         return width, width, height, height
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding={padding!r}: expected 'same', 'valid' or numbers")
     if padding == "valid":
         return 0, 0, 0, 0
     if steps != (1, 1):

@@ -78,7 +78,7 @@ def conv2d(
     """
     tensors(input=input, weight=weight, bias=bias)
     layer_shapes(input, weight, bias)
-    layer_output_size(input, weight, stride, padding)  # raises if there is none
+    layer_output_size(input, weight, stride, padding)  # the kernel has to fit
     gathered = windows(input, weight.shape[2:], stride, padding)
     return contract(gathered, weight, bias)
 

@@ -48,9 +48,7 @@ def windows(
             [ 8.,  9., 10.]])
     """
     tensors(input=input)
-    output_size(
-        input, kernel_size, stride, padding, dilation
-    )  # raises if there is none
+    output_size(input, kernel_size, stride, padding, dilation)  # the kernel has to fit
     kernel_size = pair("kernel_size", kernel_size, minimum=1)
     stride = pair("stride", stride, minimum=1)
     padding = pair("padding", padding, minimum=0)

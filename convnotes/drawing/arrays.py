@@ -199,13 +199,17 @@ def matrix(
     strength = dict(
         zip(different, np.linspace(0.25, 0.95, len(different)), strict=True)
     )
-    axes = canvas(columns, rows + 1, scale=min(CELL, 7.2 / columns))
+    scale = min(CELL, 7.2 / columns)
+    axes = canvas(columns, rows + 1, scale)
     title = f"{rows} rows: output values; {columns} columns: input values"
-    write(axes, columns / 2, 0.5, title, 10)
+    # A phone shows a wide matrix at half its size, so the texts of one are larger.
+    write(axes, columns / 2, 0.5, title, 10 * min(max(scale * columns / 4.7, 1), 1.5))
+    longest = 0 if labels is None else max(len(str(v)) for row in labels for v in row)
+    size = {1: 15, 2: 13}.get(longest, 10) * scale / CELL
     for y, x in np.argwhere(values):
         cell(axes, (x, y + 1), KERNEL, strength[values[y, x]], edge=False)
         if labels is not None:
-            write(axes, x + 0.5, y + 1.5, str(labels[y][x]), 10)
+            write(axes, x + 0.5, y + 1.5, str(labels[y][x]), size)
     for x in range(0, columns + 1, input_size or columns):
         line(axes, (x, x), (1, rows + 1), INPUT, above=True)
     for y in range(0, rows + 1, output_size or rows):
