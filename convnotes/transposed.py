@@ -151,6 +151,9 @@ class Sight(NamedTuple):
     """What a phase sees: ``taps`` pixels, ``gap`` apart, of inputs ``begin`` to ``end``.
 
     Counted on the input with ``border`` zeros on both sides.
+
+    >>> [phase.sees for phase in phases(4, kernel_size=2, stride=2)]
+    [Sight(begin=0, end=4, taps=1, gap=1), Sight(begin=0, end=4, taps=1, gap=1)]
     """
 
     begin: int
