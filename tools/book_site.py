@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
 
 from convnotes.explorer import page
 
@@ -102,7 +102,7 @@ def list_bibliography(
         )
 
 
-class InteractiveFigure(Directive):
+class InteractiveFigure(SphinxDirective):
     """The directive ``explorer``: the interactive figure, in the page itself.
 
     There it can read the page's address; in a frame it could not.
@@ -110,7 +110,7 @@ class InteractiveFigure(Directive):
 
     def run(self) -> list[nodes.Node]:
         for file in page.FOLDER.iterdir():
-            self.state.document.settings.record_dependencies.add(str(file))
+            self.env.note_dependency(str(file))
         return [nodes.raw("", page.element(), format="html")]
 
 
