@@ -8,7 +8,7 @@ window.examine = text => JSON.stringify(JSON.parse(text).map(s => {
   answer.standard = standard(s)[0]
   answer.standardCost = Object.values(cost(answer.standard))
   answer.field = field(s)
-  answer.lines = quantities(s).flatMap(({ lines }) => lines.map(({ numbers, result }) => [numbers, `${result}`]))
+  answer.lines = quantities(s).flatMap(({ lines }) => lines.filter(({ numbers }) => numbers).map(({ numbers, result }) => [numbers, `${result}`]))
   return s.small ? { ...answer, ...through(s) } : answer
 }))
 

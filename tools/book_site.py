@@ -1,4 +1,4 @@
-"""Sphinx extension of the site: links to the repository, and no third party.
+"""Sphinx extension of the site: links to the repository, no third party, one figure.
 
 Where the build knows the repository's address (GitHub's CI says it), the pages get
 their launch and edit buttons, so that a fork's site points at the fork. Where it is
@@ -12,6 +12,9 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+
+from convnotes.explorer import page
 
 
 def link_options(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -99,7 +102,20 @@ def list_bibliography(
         )
 
 
+class InteractiveFigure(SphinxDirective):
+    """The directive ``explorer``: the interactive figure, in the page itself.
+
+    There it can read the page's address; in a frame it could not.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        for file in page.FOLDER.iterdir():
+            self.env.note_dependency(str(file))
+        return [nodes.raw("", page.element(), format="html")]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("explorer", InteractiveFigure)
     app.connect("config-inited", link_repository)
     app.connect("doctree-read", name_languages)
     app.connect("html-page-context", drop_thebe, priority=900)

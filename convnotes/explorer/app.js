@@ -26,19 +26,19 @@ const PAGE = `
 <div class=mix><canvas aria-hidden=true></canvas></div>
 <div class=look>
 <div class=controls>
-<div role=group aria-label="Point at"><span class=soft>Point at</span><button data-side=input>input</button><button data-side=output>output</button></div>
-<div role=group aria-label="Go through the positions"><button data-step=-1 aria-label="Step back">◀</button><button data-step=1 aria-label="Step on">▶</button><button class=play aria-pressed=false>Play</button></div>
-<div role=group aria-label="Numbers in the cells"><button data-shown=values>values</button><button data-shown=counts></button></div>
+<div role=group aria-label='Point at'><span class=soft>Point at</span><button data-side=input>input</button><button data-side=output>output</button></div>
+<div role=group aria-label='Go through the positions'><button data-step=-1 aria-label='Step back'>◀</button><button data-step=1 aria-label='Step on'>▶</button><button class=play aria-pressed=false>Play</button></div>
+<div role=group aria-label='Numbers in the cells'><button data-shown=values>values</button><button data-shown=counts></button></div>
 </div>
 <div class=places></div>
-<div class=sum tabindex=0 role=region aria-label="The sum, worked out"></div>
+<div class=sum tabindex=0 role=region aria-label='The sum, worked out'></div>
 </div>
 </div>
 <fieldset><legend class=unseen>Settings</legend><div class=knobs></div></fieldset>
 <dl class=tiles></dl>
-<div class=code><code tabindex=0 role=region aria-label="The layer in PyTorch"></code><button class=copy>Copy</button><button class=link hidden>Copy the link</button></div>
-<p class="unseen live" role=status></p>
-${COLORS.map(name => `<i class=unseen data-color=${name} style="color:var(--${name})"></i>`).join('')}
+<div class=code><code tabindex=0 role=region aria-label='The layer in PyTorch'></code><button class=copy>Copy</button><button class=link hidden>Copy the link</button></div>
+<p class='unseen live' role=status></p>
+${COLORS.map(name => `<i class=unseen data-color=${name} style='color:var(--${name})'></i>`).join('')}
 </div>`
 
 // Put the figure into an element. With address.js's functions, settings are read from the
@@ -173,7 +173,7 @@ export function mount(root, { settings, address }) {
       const on = tap?.step === n ? tap : null
       return {
         kind: 'kernel', step: n, role: 'kernel', size: step.kernel, rows, columns, border: { top: 0, left: 0 }, before: '∗',
-        title: step.name[0].toUpperCase() + step.name.slice(1), subtitle: `${chosen[n] ?? 0} → ${chosen[n + 1] ?? 0}`,
+        title: step.name[0].toUpperCase() + step.name.slice(1), subtitle: `${list.length > 1 ? '' : 'channel '}${chosen[n] ?? 0} → ${chosen[n + 1] ?? 0}`,
         value: (u, v) => number(w(u, v)), longest: '−2',
         strength: (u, v) => on?.u === u && on.v === v ? 0.75 : 0.32,
         marked: [], chosen: on ? [[on.u, on.v]] : [],
@@ -291,7 +291,7 @@ export function mount(root, { settings, address }) {
 
   // Words and numbers.
 
-  const chip = (kind, text) => `<i class="${kind}">${text}</i>`
+  const chip = (kind, text) => `<i class='${kind}'>${text}</i>`
 
   function terms(n, o, c, [i, j]) {
     const step = list[n], [H, W] = step.size, kind = n ? 'm' : 'x'
@@ -301,7 +301,7 @@ export function mount(root, { settings, address }) {
       const x = s.variant === 'deformable' ? sampled(maps[0], c, step.size, one.corners)
         : one.inside ? maps[n][(c * H + one.y) * W + one.x] : 0
       const on = tap?.step === n && tap.u === one.u && tap.v === one.v
-      return { ...one, w, x, text: `<span class="t${on ? ' on' : ''}">${chip('w', factor(w))}·${chip(one.inside || one.corners ? kind : 'p', factor(x))}</span>` }
+      return { ...one, w, x, text: `<span class='t${on ? ' on' : ''}'>${chip('w', factor(w))}·${chip(one.inside || one.corners ? kind : 'p', factor(x))}</span>` }
     })
   }
   const total = found => found.reduce((sum, { w, x }) => sum + w * x, 0)
@@ -313,9 +313,9 @@ export function mount(root, { settings, address }) {
     const head = `<p><b>${name}[${o}, ${at.join(', ')}] = ${chip(n === list.length - 1 ? 'y' : 'm', number(value))}</b>`
     const from = n ? 'between' : 'input'
     if (mixed.length === 1) return `${head} = ${worked}</p>`
-    const others = mixed.map(c => `<span class="t${c === chosen[n] ? ' on' : ''}">${number(Math.round(total(terms(n, o, c, at)) * 1000) / 1000)}</span>`)
-    return `${head} = ${others.join(' + ').replaceAll('+ <span class="t">−', '− <span class="t">')} <span class="soft">one for each ${from} channel</span></p>`
-      + `<p><span class="soft">${from} channel ${chosen[n]}:</span> ${worked} = <b>${number(Math.round(total(own) * 1000) / 1000)}</b></p>`
+    const others = mixed.map(c => `<span class='t${c === chosen[n] ? ' on' : ''}'>${number(Math.round(total(terms(n, o, c, at)) * 1000) / 1000)}</span>`)
+    return `${head} = ${others.join(' + ').replaceAll(`+ <span class='t'>−`, `− <span class='t'>`)} <span class=soft>one for each ${from} channel</span></p>`
+      + `<p><span class=soft>${from} channel ${chosen[n]}:</span> ${worked} = <b>${number(Math.round(total(own) * 1000) / 1000)}</b></p>`
   }
 
   function workedOut() {
@@ -331,8 +331,8 @@ export function mount(root, { settings, address }) {
       if (s.variant === 'deformable') {
         const point = samples(s, list[0], moved, [i, j]).find(({ u, v }) => u === tap.u && v === tap.v)
         const value = sampled(maps[0], chosen[0], list[0].size, point.corners)
-        text = `<p><span class="soft">point ${tap.u}, ${tap.v} at row ${number(point.y)}, column ${number(point.x)}:</span> ${point.corners.map(({ y, x, weight, inside }) =>
-          `<span class="t">${number(weight)}·${chip(inside ? 'x' : 'p', inside ? maps[0][(chosen[0] * s.input_size[0] + y) * s.input_size[1] + x] : 0)}</span>`).join(' + ')} = ${chip('x', number(value))}</p>` + text
+        text = `<p><span class=soft>point ${tap.u}, ${tap.v} at row ${number(point.y)}, column ${number(point.x)}:</span> ${point.corners.map(({ y, x, weight, inside }) =>
+          `<span class=t>${number(weight)}·${chip(inside ? 'x' : 'p', inside ? maps[0][(chosen[0] * s.input_size[0] + y) * s.input_size[1] + x] : 0)}</span>`).join(' + ')} = ${chip('x', number(value))}</p>` + text
       }
       return text
     }
@@ -343,11 +343,11 @@ export function mount(root, { settings, address }) {
     const each = reached.filter(one => one.inside).map(one => {
       const w = weightOf(step, weights[0], o, c, one.u, one.v) * (one.weight ?? 1)
       const on = tap?.u === one.u && tap.v === one.v
-      return `<span class="t${on ? ' on' : ''}">${name}[${o}, ${one.y}, ${one.x}] += ${chip('w', factor(w))}·${chip('x', value)}</span>`
+      return `<span class='t${on ? ' on' : ''}'>${name}[${o}, ${one.y}, ${one.x}] += ${chip('w', factor(w))}·${chip('x', value)}</span>`
     })
     const cropped = reached.length - each.length
     return `<p><b>x[${c}, ${i}, ${j}] = ${chip('x', value)}</b> ${each.length ? verb : 'is read by no output'}</p><p>${each.join(', ')}`
-      + `${cropped ? ` <span class="soft">${cropped} more cropped away</span>` : ''}</p>`
+      + `${cropped ? ` <span class=soft>${cropped} more cropped away</span>` : ''}</p>`
   }
 
   function reachedThroughPoint(step, target) {
@@ -369,17 +369,16 @@ export function mount(root, { settings, address }) {
 
   function writeNumbers() {
     find('.tiles').innerHTML = quantities(s).map(({ name, value, note, lines }, n) => {
-      const off = trouble && n !== 1 && n !== 2
-      return `<div><dt>${name} <b>${off ? '–' : value}</b></dt><dd>${note ? `<span class=soft>${named(note)}</span>` : ''}`
-        + lines.map(({ label, numbers, result }) => `<span>${label ? `<span class=soft>${named(label)}</span> ` : ''}${numbers}`
-          + `${off || numbers === `${result}` ? '' : ` = ${thousands(result)}`}</span>`).join('') + '</dd></div>'
+      const off = trouble && n > 2
+      return `<div><dt>${name} <b>${trouble && (off || !n) ? 'none' : value}</b></dt><dd>${note ? `<span class=soft>${named(note)}</span>` : ''}`
+        + (off ? [] : lines).map(({ label, numbers, result }) => `<span>${label ? `<span class=soft>${named(label)}</span> ` : ''}${numbers}`
+          + `${!numbers || numbers === `${result}` ? '' : ` = ${thousands(number(result))}`}</span>`).join('') + '</dd></div>'
     }).join('')
     find('code').textContent = torchLine(s)
   }
 
   let lastNumbers
   function render() {
-    root.classList.toggle('stuck', !!trouble)
     find('.why').hidden = !trouble
     find('.why').textContent = trouble
     for (const button of all('[data-side]')) aria(button, 'pressed', button.dataset.side === side)
@@ -420,7 +419,7 @@ export function mount(root, { settings, address }) {
     for (const name of Object.keys(VARIANTS.variants[s.variant].knobs)) {
       const { pair, min, symbol, says } = KNOBS[name], high = most(s.variant, name)
       const knob = make('div', { className: 'knob', title: says }), row = make('div')
-      knob.innerHTML = `<span><span>${words(name)} <span class="soft">${named(symbol)}</span></span><b data-value="${name}"></b></span>`
+      knob.innerHTML = `<span><span>${words(name)} <span class=soft>${named(symbol)}</span></span><b data-value='${name}'></b></span>`
       const add = (axis, label) => {
         const element = slider(label, min, high, 0, value => turn(name, axis, value))
         element.dataset.knob = name + axis
@@ -429,11 +428,11 @@ export function mount(root, { settings, address }) {
       if (pair && (!square || name === 'input_size')) axes.forEach((axis, a) => add(a, `${words(name)}, ${axis}`))
       else add('', words(name))
       knob.append(row)
-      if (s.variant === 'grouped' && name === 'groups') knob.insertAdjacentHTML('beforeend', '<small aria-hidden="true"><span>standard</span><span class="end">depthwise</span></small>')
+      if (s.variant === 'grouped' && name === 'groups') knob.insertAdjacentHTML('beforeend', '<small aria-hidden=true><span>standard</span><span class=end></span></small>')
       box.append(knob)
     }
     if (Object.keys(VARIANTS.variants[s.variant].knobs).some(name => name !== 'input_size' && KNOBS[name].pair)) {
-      box.insertAdjacentHTML('beforeend', '<label class="both"><input type="checkbox">rows = columns</label>')
+      box.insertAdjacentHTML('beforeend', '<label class=both><input type=checkbox>rows = columns</label>')
       const check = box.querySelector('.both input')
       check.checked = square
       check.addEventListener('change', () => {
@@ -445,10 +444,11 @@ export function mount(root, { settings, address }) {
         box.querySelector('.both input').focus()
       })
     }
-    if (focused) box.querySelector(`[data-knob="${focused}"]`)?.focus()
+    if (focused) box.querySelector(`[data-knob='${focused}']`)?.focus()
   }
 
   function turn(name, axis, value) {
+    if (name === 'offset_range') moved = {}
     if (name === 'groups') s.groups = divisors(s.in_channels, s.out_channels)[value]
     else if (axis === '') s[name] = KNOBS[name].pair ? [value, value] : value
     else s[name][axis] = value
@@ -476,7 +476,7 @@ export function mount(root, { settings, address }) {
     }
     for (const element of all('[data-value]')) {
       const value = s[element.dataset.value]
-      element.textContent = !Array.isArray(value) ? value : square && element.dataset.value !== 'input_size' ? value[0] : times(value)
+      element.textContent = !Array.isArray(value) ? value : square && element.dataset.value !== 'input_size' ? value[0] : value.join('×')
     }
     placePlaces()
   }
@@ -501,7 +501,7 @@ export function mount(root, { settings, address }) {
       place.choose = choose
       place.querySelector('span').textContent = label
       place.querySelector('b').textContent = value
-      Object.assign(element, { max: high, disabled: high < 1 })
+      Object.assign(element, { max: high, disabled: trouble || high < 1 })
       element.value = value
       aria(element, 'label', full)
       aria(element, 'valuetext', value)
@@ -580,7 +580,7 @@ export function mount(root, { settings, address }) {
     saving = setTimeout(() => history.replaceState(null, '', address.written(s)), 250)
   }
 
-  grids.addEventListener('pointermove', event => { if (event.pointerType !== 'touch' || event.buttons) pointAt(event) })
+  grids.addEventListener('pointermove', pointAt)
   grids.addEventListener('pointerdown', pointAt)
   mix.addEventListener('pointerdown', event => {
     const box = mix.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top

@@ -112,7 +112,7 @@ export function drawGrid(context, palette, grid) {
 
   const gap = cell >= 8 ? 1 : cell >= 4 ? 0.5 : 0
   context.font = `10px ${FONT}`
-  const letter = Math.min(14, cell * 0.46, 10 * (cell - 5) / context.measureText(grid.longest).width)
+  const letter = Math.min(14, cell * 0.46, 10 * (cell - 4) / context.measureText(grid.longest).width)
   context.font = `${letter}px ${FONT}`
   for (let r = 0; r < grid.rows; r++) {
     for (let c = 0; c < grid.columns; c++) {
@@ -121,7 +121,7 @@ export function drawGrid(context, palette, grid) {
       const x = left + c * cell, y = top + r * cell
       context.fillStyle = tint(palette, inside ? grid.role : 'padding', grid.strength(i, j, inside))
       context.fillRect(x, y, cell - gap, cell - gap)
-      if (letter < 7) continue
+      if (letter < 6.5) continue
       context.fillStyle = rgb(inside ? palette.ink : palette.soft)
       context.fillText(grid.value(i, j, inside), x + (cell - gap) / 2, y + (cell - gap) / 2 + 0.5)
     }

@@ -264,12 +264,12 @@ export function standard(s) {
   const outputs = steps(s).at(-1).outputs
   if (s.variant === 'transposed') {
     return [{ ...like, variant: 'standard', input_size: steps(s)[0].out, in_channels: s.out_channels, out_channels: s.in_channels },
-      'standard: the one it is the transpose of']
+      'the layer that it is the transpose of']
   }
   if (s.variant === 'pointwise') {
-    return [{ ...like, variant: 'standard', kernel_size: [3, 3], padding: [1, 1] }, 'standard: 3×3, padding 1']
+    return [{ ...like, variant: 'standard', kernel_size: [3, 3], padding: [1, 1] }, 'a standard layer, 3×3, padding 1']
   }
-  return [{ ...like, variant: 'standard', out_channels: outputs }, 'standard: same kernel and sizes']
+  return [{ ...like, variant: 'standard', out_channels: outputs }, 'a standard layer of the same sizes']
 }
 
 // What one output position sees of the input, as convnotes.receptive_field counts it.
@@ -290,7 +290,7 @@ export function field(s) {
 
 // Numbers as text.
 
-export const number = n => (Number.isInteger(n) ? `${n}` : `${Math.round(n * 1000) / 1000}`).replace('-', '−')
+export const number = n => typeof n === 'string' ? n : (Number.isInteger(n) ? `${n}` : `${Math.round(n * 1000) / 1000}`).replace('-', '−')
 export const factor = n => n < 0 ? `(${number(n)})` : number(n)
 export const thousands = n => `${n}`.replace(/\B(?=(\d{3})+$)/g, ',')
 export const ratio = n => n >= 0.995 ? `${Math.round(n * 100) / 100}` : n.toPrecision(2)
@@ -339,16 +339,18 @@ export function quantities(s) {
     separable: '2·{C_mid}·{H_out}·{W} + ', depthwise_separable: '2·{C_in}·{M}·{H_out}·{W_out} + ',
     deformable: '2·{K_h}·{K_w}·{H_out}·{W_out} + ',
   }[s.variant] ?? ''
-  const share = area(seen.read) < area(seen.size) ? `, ${area(seen.read)} of ${area(seen.size)} ${scatters ? 'written' : 'read'}` : ''
   const moved = one('Elements moved', `{C_in}·{H}·{W} + {params} + ${between}{C_out}·{H_out}·{W_out}`, total.moved)
   moved.lines.push(line('MACs / moved:', '{MACs} / {moved}', ratio(total.macs / total.moved)))
+  const reach = both(scatters ? 'One input writes' : s.variant === 'deformable' ? 'Field, no offsets' : 'Receptive field', times(seen.size), spread, seen.size)
+  const [some, all] = [seen.read, seen.size].map(area)
+  if (some < all) reach.lines.push({ label: `${some} of its ${all} positions are ${scatters ? 'written' : 'read'}`, numbers: '', result: '' })
   return [
     both('Output size', times(last.out), size, last.out),
-    both(scatters ? 'One input writes' : s.variant === 'deformable' ? 'Field, no offsets' : 'Receptive field', times(seen.size) + share, spread, seen.size),
+    reach,
     one('Parameters', weights, total.params),
     one('MACs', macs, total.macs),
     moved,
-    { name: 'MACs, to standard', value: ratio(total.macs / whole.macs), note: against,
+    { name: 'Against standard', value: ratio(total.macs / whole.macs), note: against,
       lines: [line('MACs / MACs_std:', '{MACs} / {MACs_std}', ratio(total.macs / whole.macs)),
         line('params / params_std:', '{params} / {params_std}', ratio(total.params / whole.params))] },
   ]

@@ -9,7 +9,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 MODULES = ("geometry.js", "settings.js", "draw.js", "app.js")
-SPACED = re.compile(r" ?([=,?:<>*{}&|;]+) ?")
+COMMENT = re.compile(r"(^| )// .*")
+SPACED = re.compile(r"('[^']*')| ?([=,?:<>*+%{}&|;]+) ?")
 IMPORT = re.compile(r"^import [^;]*? from '[^']+'.*\n", re.MULTILINE)
 
 
@@ -35,9 +36,9 @@ def variants() -> dict[str, Any]:
 def joined(*names: str) -> str:
     """Return modules as one, without the imports and exports by which they know each other.
 
-    Left out as well is what a page can do without: lines that only comment, indentation,
-    and, in lines where no text or pattern can begin, the spaces beside operators. Names
-    must differ between the modules.
+    Left out as well is what a page can do without: comments, indentation,
+    and the spaces beside operators, except in text and in lines that may hold a pattern or
+    a part of a longer text. Names must differ between the modules.
 
     >>> joined("settings.js").splitlines()[1]
     'const KNOBS=VARIANTS.knobs'
@@ -45,10 +46,10 @@ def joined(*names: str) -> str:
     lines = [f"const VARIANTS = {literal(variants())}"]
     for name in names:
         for line in IMPORT.sub("", read(name)).splitlines():
-            code = line.strip().removeprefix("export ")
-            if code and not code.startswith("// "):
-                plain = not set(code) & set("'\"`/")
-                lines.append(SPACED.sub(r"\1", code) if plain else code)
+            code = COMMENT.sub("", line.strip().removeprefix("export "))
+            if code:
+                plain = not set(code) & set('"`/')
+                lines.append(SPACED.sub(r"\1\2", code) if plain else code)
     return "\n".join(lines)
 
 
@@ -92,18 +93,19 @@ def document(settings: Mapping[str, Any], title: str) -> str:
     '<!DOCTYPE html>'
     """
     return f"""<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<html lang=en>
+<meta charset=utf-8>
+<meta name=viewport content='width=device-width'>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark }}
 body {{ margin: 0 }}
+main {{ max-width: 860px; margin: auto }}
 {style()}
 </style>
 <body>
-<main class="explorer"></main>
-<script type="module">
+<main class=explorer></main>
+<script type=module>
 {joined(*MODULES)}
 mount(document.querySelector('main'), {{ settings: {literal(settings)} }})
 </script>
