@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 Pages = dict[Path, BeautifulSoup]
+Places = dict[Path, set[str]]  # what a link can lead to in each page
 
 FOREIGN = re.compile(r"^\s*(?:https?:)?//", re.IGNORECASE)
 LOADED = {"src", "srcset", "data", "poster", "href", "action"}
@@ -29,9 +30,13 @@ def parse(site: Path) -> Pages:
 
 def all_problems(site: Path, pages: Pages) -> list[str]:
     found = css_problems(site)
+    places = {
+        path: {attribute(tag, "id") for tag in elements(soup)}
+        for path, soup in pages.items()
+    }
     for path, soup in pages.items():
         checks = [
-            links(path, pages),
+            links(path, soup, places),
             foreign(soup),
             undescribed(soup),
             unfinished(soup),
@@ -58,12 +63,12 @@ def refresh(soup: BeautifulSoup) -> str:
     return ""
 
 
-def links(path: Path, pages: Pages) -> Iterator[str]:
+def links(path: Path, soup: BeautifulSoup, places: Places) -> Iterator[str]:
     """Find the links inside the site that lead to no file, or to no place in the file."""
-    addresses = {refresh(pages[path])} | {
+    addresses = {refresh(soup)} | {
         attribute(tag, name)
-        for tag in elements(pages[path])
-        for name in LOADED - {"srcset"}
+        for tag in elements(soup)
+        for name in tag.attrs.keys() & LOADED - {"srcset"}
     }
     for address in sorted(addresses):
         parts = urlsplit(address)
@@ -72,10 +77,10 @@ def links(path: Path, pages: Pages) -> Iterator[str]:
         file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         if not file.is_file():
             yield f"{address} leads to no file"
-        elif parts.fragment and file in pages:
-            anchors = {attribute(tag, "id") for tag in elements(pages[file])}
-            if unquote(parts.fragment) not in anchors:
-                yield f"{address} leads to no place on the page"
+            continue
+        place = unquote(parts.fragment)
+        if place and place not in places.get(file, {place}):
+            yield f"{address} leads to no place on the page"
 
 
 def foreign(soup: BeautifulSoup) -> Iterator[str]:
@@ -152,7 +157,7 @@ def unfinished(soup: BeautifulSoup) -> Iterator[str]:
         yield "the page has no title"
     if not (soup.html and attribute(soup.html, "lang")):
         yield "the page does not say its language"
-    for tag in soup.select(".system-message, .problematic"):
+    for tag in soup.find_all(class_=["system-message", "problematic"]):
         yield f"Sphinx reports: {tag.text.strip()[:100]}"
     for string in soup.find_all(string=LEFT_OVER):
         if not string.find_parent(["pre", "code", "script", "style"]):

@@ -3,20 +3,26 @@
 import importlib
 import inspect
 import os
-import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from book_checks import ROOT, assert_none, chapters, files_in_contents, stems
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from browser_checks import (
+    THEMES,
+    Tab,
+    Theme,
+    axe_problems,
+    formula_problems,
+    narrow_problems,
+    show,
+)
+from playwright.sync_api import Browser, sync_playwright
 from site_checks import Pages, all_problems, elements, parse
 
 from tools.book_site import link_options
@@ -174,13 +180,6 @@ FLAGS = [
 ]
 
 
-class Visit(NamedTuple):
-    """An open page, and what went wrong since it was opened."""
-
-    page: Page
-    complaints: list[str]
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -211,115 +210,42 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@contextmanager
-def visited(browser: Browser, url: str) -> Iterator[Visit]:
-    """Open a page, all of its folded parts and formulas too; other hosts are out of reach."""
-    with browser.new_context(reduced_motion="reduce") as context:
-        complaints: list[str] = []
-
-        def refuse(route: Route) -> None:
-            complaints.append(f"asks another host: {route.request.url}")
-            route.abort()
-
-        def note(message: ConsoleMessage) -> None:
-            if message.type == "error":
-                complaints.append(message.text)
-
-        context.route(re.compile(r"^https?://(?!127\.0\.0\.1[:/])"), refuse)
-        page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda r: complaints.append(f"fails: {r.url}"))
-        page.goto(url)
-        page.evaluate("async () => { await window.MathJax?.startup?.promise }")
-        page.evaluate(
-            "document.querySelectorAll('details').forEach(d => d.open = true)"
-        )
-        yield Visit(page, complaints)
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Tab]:
+    """Visit the pages one after the other in the same tab, which keeps their scripts compiled."""
+    with browser.new_context() as context:
+        yield Tab(context)
 
 
 @pytest.fixture(scope="module", params=PAGES)
-def visit(
-    browser: Browser, address: str, request: pytest.FixtureRequest
-) -> Iterator[Visit]:
+def visited(tab: Tab, address: str, request: pytest.FixtureRequest) -> Tab:
     """Open each page once, for all the tests that ask for it."""
-    with visited(browser, f"{address}/{request.param}") as visit:
-        yield visit
+    return tab.visit(f"{address}/{request.param}")
 
 
-def formula_problems(page: Page) -> list[str]:
-    formulas, typeset, failed = (
-        page.locator(selector).count()
-        for selector in (".math", "mjx-container", "mjx-merror")
-    )
-    return [
-        *([f"{typeset} of {formulas} formulas are typeset"] * (typeset != formulas)),
-        *([f"{failed} formulas have an error"] * bool(failed)),
-    ]
+@pytest.fixture(scope="module")
+def other_tab(browser: Browser) -> Iterator[Tab]:
+    """Leave the page alone that is open for several tests."""
+    with browser.new_context() as context:
+        yield Tab(context)
 
 
-def axe_problems(page: Page, *rules: str) -> list[str]:
-    """List the serious violations that axe finds, of all its rules or of some."""
-    options = {"runOnly": list(rules)} if rules else {}
-    results = Axe().run(page, options={"resultTypes": ["violations"], **options})
-    return [
-        f"{violation['id']}: {node['target']} {node['html'][:200]}"
-        for violation in results.response["violations"]
-        if violation["impact"] in {"serious", "critical"}
-        for node in violation["nodes"]
-    ]
+def test_a_page_loads_without_an_error_and_from_its_own_host(visited: Tab) -> None:
+    assert_none(visited.complaints)
 
 
-MAY_SCROLL = "pre, .highlight, .pst-scrollable-table-container, .math, mjx-container"
+def test_every_formula_is_typeset(visited: Tab) -> None:
+    assert_none(formula_problems(visited.page))
 
 
-def narrow_problems(page: Page) -> list[str]:
-    """List what a phone would have to scroll sideways, other than code, tables and formulas."""
-    page.set_viewport_size({"width": 360, "height": 800})
-    return page.evaluate(
-        """async mayScroll => {
-            await Promise.all(document.getAnimations().map(moving => moving.finished))
-            const page = document.documentElement, found = []
-            if (page.scrollWidth > page.clientWidth)
-                found.push(`the page is ${page.scrollWidth} px wide`)
-            for (const element of document.querySelectorAll('main, main *')) {
-                if (element.closest(mayScroll)) continue
-                const wide = element.scrollWidth > element.clientWidth + 1
-                const right = element.getBoundingClientRect().right
-                if (!wide && right <= page.clientWidth + 1) continue
-                if (!element.checkVisibility({visibilityProperty: true})) continue
-                const scrolls = ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
-                if ((wide && scrolls) || right > page.clientWidth + 1)
-                    found.push(`${Math.round(right)} px: ${element.cloneNode().outerHTML}`)
-            }
-            return found
-        }""",
-        MAY_SCROLL,
-    )
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_page_is_accessible(visited: Tab, theme: Theme) -> None:
+    show(visited.page, theme)
+    assert_none(axe_problems(visited.page))
 
 
-def test_a_page_loads_without_an_error_and_from_its_own_host(visit: Visit) -> None:
-    assert_none(visit.complaints)
-
-
-def test_every_formula_is_typeset(visit: Visit) -> None:
-    assert_none(formula_problems(visit.page))
-
-
-def test_a_page_is_accessible(visit: Visit) -> None:
-    assert_none(axe_problems(visit.page))
-
-
-def test_a_page_is_readable_in_the_dark_theme(visit: Visit) -> None:
-    """Only the colours differ, so only the rules on colours are asked again."""
-    visit.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    visit.page.wait_for_selector("html[data-theme=dark]")
-    assert_none(axe_problems(visit.page, "color-contrast", "link-in-text-block"))
-    visit.page.emulate_media(color_scheme="light", reduced_motion="reduce")
-
-
-def test_nothing_moves_for_who_asked_for_less_motion(visit: Visit) -> None:
-    moving = visit.page.evaluate(
+def test_nothing_moves_for_who_asked_for_less_motion(visited: Tab) -> None:
+    moving = visited.page.evaluate(
         """() => [...document.querySelectorAll('*')].filter(element => {
             const style = getComputedStyle(element)
             const times = [style.transitionDuration, style.animationDuration].join()
@@ -331,71 +257,144 @@ def test_nothing_moves_for_who_asked_for_less_motion(visit: Visit) -> None:
 
 
 def test_on_a_phone_only_code_tables_and_formulas_scroll_and_by_keyboard_too(
-    visit: Visit,
+    visited: Tab,
 ) -> None:
-    assert_none(narrow_problems(visit.page))
-    visit.page.wait_for_timeout(
+    assert_none(narrow_problems(visited.page))
+    visited.page.wait_for_timeout(
         500
     )  # 300 ms after a change of size the theme adds tab stops
-    assert_none(axe_problems(visit.page, "scrollable-region-focusable"))
+    assert_none(axe_problems(visited.page, "scrollable-region-focusable"))
 
 
 CHAPTERS = [f"book/{path.stem}.html" for path in chapters(ROOT)]
 
 
-@pytest.mark.parametrize("visit", CHAPTERS, indirect=True)
-def test_a_hidden_solution_opens_with_the_keyboard(visit: Visit) -> None:
-    solution = visit.page.locator("details.hide").last
+@pytest.mark.parametrize("visited", CHAPTERS, indirect=True)
+def test_a_hidden_solution_opens_with_the_keyboard(visited: Tab) -> None:
+    solution = visited.page.locator("details.hide").last
     solution.evaluate("element => element.open = false")
     solution.locator("summary").focus()
     for opened in (True, False):
-        visit.page.keyboard.press("Enter")
+        visited.page.keyboard.press("Enter")
         assert solution.evaluate("element => element.open") == opened
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_works_from_a_file(site: Path, browser: Browser, page: str) -> None:
-    with visited(browser, (site.resolve() / page).as_uri()) as visit:
-        assert_none(visit.complaints + formula_problems(visit.page))
+def test_a_page_works_from_a_file(site: Path, other_tab: Tab, page: str) -> None:
+    other_tab.visit((site.resolve() / page).as_uri())
+    assert_none(other_tab.complaints + formula_problems(other_tab.page))
 
 
 def test_the_theme_button_turns_the_page_dark_and_it_stays_so(
     browser: Browser, address: str
 ) -> None:
-    with visited(browser, f"{address}/{PAGES[0]}") as visit:
+    with browser.new_context() as context:  # which forgets the choice afterwards
+        page = Tab(context).visit(f"{address}/{PAGES[0]}").page
         for _ in range(3):  # automatic, light and dark take turns
-            if visit.page.locator("html[data-theme=dark]").count():
+            if page.locator("html[data-theme=dark]").count():
                 break
-            visit.page.locator(".theme-switch-button:visible").first.click()
-        visit.page.reload()
-        assert visit.page.locator("html[data-theme=dark]").count() == 1
+            page.locator(".theme-switch-button:visible").first.click()
+        page.reload()
+        assert page.locator("html[data-theme=dark]").count() == 1
 
 
-def test_in_a_browser_a_broken_page_is_reported(
-    browser: Browser, tmp_path: Path
-) -> None:
-    """Every check of a page in the browser finds what is wrong with this one."""
+# What is wrong with a page is reported, and in the theme in which it is wrong.
+
+
+def test_in_a_browser_a_broken_page_is_reported(other_tab: Tab, tmp_path: Path) -> None:
+    """Every check of a page in the browser but axe's finds what is wrong with this one."""
     (tmp_path / "page.html").write_text(
         """<html lang="en"><title>Broken</title><main>
         <script src="https://example.org/a.js"></script>
         <script>console.error('a message'); throw Error('an error')</script>
-        <p style="color: #ccc; background: #fff">pale</p>
         <div class="math">x</div> <mjx-merror></mjx-merror>
         <div style="width: 700px" id="wide">wide</div>
         <div style="overflow-x: scroll"><p style="width: 700px">scrolls</p></div>
         </main>"""
     )
-    with visited(browser, (tmp_path / "page.html").as_uri()) as visit:
-        complaints = "\n".join(visit.complaints)
-        assert "asks another host: https://example.org/a.js" in complaints
-        assert "a message" in complaints
-        assert "an error" in complaints
-        assert formula_problems(visit.page) == [
-            "0 of 1 formulas are typeset",
-            "1 formulas have an error",
-        ]
-        assert "color-contrast" in "\n".join(axe_problems(visit.page))
-        narrow = "\n".join(narrow_problems(visit.page))
-        assert 'id="wide"' in narrow
-        assert "overflow-x" in narrow
-        assert "the page is" in narrow
+    other_tab.visit((tmp_path / "page.html").as_uri())
+    complaints = "\n".join(other_tab.complaints)
+    assert "asks another host: https://example.org/a.js" in complaints
+    assert "a message" in complaints
+    assert "an error" in complaints
+    assert formula_problems(other_tab.page) == [
+        "0 of 1 formulas are typeset",
+        "1 formulas have an error",
+    ]
+    narrow = "\n".join(narrow_problems(other_tab.page))
+    assert 'id="wide"' in narrow
+    assert "overflow-x" in narrow
+    assert "the page is" in narrow
+
+
+ACCESSIBLE_PAGE = """<!DOCTYPE html><html lang="en"><title>Page</title><style>
+:root { --text: #333; --ground: #fff; --link: #00f; --line: underline }
+:root[data-theme=dark] { --text: #ccc; --ground: #111; --link: #8cf }
+html { color: var(--text); background: var(--ground) }
+a { color: var(--link); text-decoration: var(--line) }
+</style><script>
+const dark = matchMedia('(prefers-color-scheme: dark)')
+const follow = () => document.documentElement.dataset.theme = dark.matches ? 'dark' : 'light'
+dark.onchange = follow
+follow()
+</script><main><h1>Page</h1> <p>What is meant is <a href="https://example.org">here</a></p>
+<img src="data:," alt="A grid"> <label>Size <input></label>
+<p><b>one</b></p> <p><b>two</b></p> <p><b>six</b></p>
+</main></html>"""
+LIGHT, DARK, BOTH = ["light"], ["dark"], ["light", "dark"]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "rule", "themes"),
+    [
+        ("one", "1", "", []),
+        (' alt="A grid"', "", "image-alt", BOTH),
+        ("<label>Size ", "<label>", "label", BOTH),
+        (' lang="en"', "", "html-has-lang", BOTH),
+        ("<p>What", '<p role="text-with-link">What', "aria-roles", BOTH),
+        ("--text: #333", "--text: #aaa", "color-contrast", LIGHT),
+        ("--text: #ccc", "--text: #555", "color-contrast", DARK),
+        ("--link: #8cf", "--link: #bbb; --line: none", "link-in-text-block", DARK),
+    ],
+)
+def test_what_axe_finds_is_reported(
+    other_tab: Tab,
+    tmp_path: Path,
+    there: str,
+    instead: str,
+    rule: str,
+    themes: list[Theme],
+) -> None:
+    assert there in ACCESSIBLE_PAGE
+    page = tmp_path / "page.html"
+    page.write_text(ACCESSIBLE_PAGE.replace(there, instead))
+    other_tab.visit(page.as_uri())
+    for theme in THEMES:
+        show(other_tab.page, theme)
+        found = {line.partition(":")[0] for line in axe_problems(other_tab.page)}
+        assert found == ({rule} if theme in themes else set())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '<p><b id="odd" style="color: #777; background: #888">two</b></p>',
+        '<p><b id="odd" class="pale">two</b></p>',
+        '<p style="background: #777"><b id="odd">two</b></p>',
+        '<p style="opacity: 0.3"><b id="odd">two</b></p>',
+        '<div style="height: 4em; background: #777"></div>'
+        '<p style="transform: translateY(-3em)"><b id="odd">two</b></p>',
+    ],
+)
+def test_of_parts_that_look_alike_the_odd_one_is_reported(
+    other_tab: Tab, tmp_path: Path, odd: str
+) -> None:
+    page = tmp_path / "page.html"
+    style = "<style>.pale { color: #777; background: #888 }"
+    changed = ACCESSIBLE_PAGE.replace("<p><b>two</b></p>", odd)
+    page.write_text(changed.replace("<style>", style))
+    other_tab.visit(page.as_uri())
+    for theme in THEMES:
+        show(other_tab.page, theme)
+        [problem] = axe_problems(other_tab.page)
+        assert problem.startswith("color-contrast: ['#odd']")

@@ -1,0 +1,144 @@
+"""What a page promises when it is open in a browser; each check lists problems."""
+
+import re
+from typing import Literal, Self, get_args
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route
+
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
+
+
+def show(page: Page, theme: Theme) -> None:
+    """Turn an open page light or dark, as the reader's system asks for it."""
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.wait_for_selector(f"html[data-theme={theme}]")
+
+
+class Tab:
+    """A browser's tab in which other hosts are out of reach, and what went wrong in it."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.complaints: list[str] = []
+        context.route(re.compile(r"^https?://(?!127\.0\.0\.1[:/])"), self._refuse)
+        self.page = context.new_page()
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "requestfailed", lambda r: self.complaints.append(f"fails: {r.url}")
+        )
+
+    def _refuse(self, route: Route) -> None:
+        self.complaints.append(f"asks another host: {route.request.url}")
+        route.abort()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def visit(self, url: str) -> Self:
+        """Open a page on a laptop's screen, all of its folded parts and formulas too."""
+        self.page.goto("about:blank")
+        self.complaints.clear()  # what goes wrong from here on is this page's
+        self.page.set_viewport_size({"width": 1280, "height": 720})
+        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.page.goto(url)
+        self.page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+        self.page.evaluate(
+            "document.querySelectorAll('details').forEach(d => d.open = true)"
+        )
+        return self
+
+
+def formula_problems(page: Page) -> list[str]:
+    formulas, typeset, failed = (
+        page.locator(selector).count()
+        for selector in (".math", "mjx-container", "mjx-merror")
+    )
+    return [
+        *([f"{typeset} of {formulas} formulas are typeset"] * (typeset != formulas)),
+        *([f"{failed} formulas have an error"] * bool(failed)),
+    ]
+
+
+# Axe takes milliseconds to judge the contrast of one element, and a page has thousands, most
+# of them in its code. So an element passes unjudged if one that looks just like it has passed:
+# one of the same kind and style, inside elements of the same kinds and styles. What is taken
+# out of the page's flow may lie over anything and is always judged, and so is what fails.
+SHARE_JUDGEMENTS = """() => {
+    const STYLES = [
+        'color', 'backgroundColor', 'backgroundImage', 'opacity', 'filter', 'mixBlendMode',
+        'fontSize', 'fontWeight', 'textShadow', 'webkitTextStrokeWidth', 'float', 'zIndex',
+    ]
+    const looks = new Map([[null, 'page']]), numbers = new Map(), passed = new Set()
+
+    function lookOf(element) {
+        if (looks.has(element)) return looks.get(element)
+        const style = getComputedStyle(element), around = lookOf(element.parentElement)
+        const flows = style.transform == 'none' && !/absolute|fixed/.test(style.position)
+        let look = null // unlike any other, and so is all that it holds
+        if (around && flows) {
+            const parts = [around, element.tagName, element.className]
+            look = JSON.stringify([...parts, ...STYLES.map(name => style[name])])
+            if (!numbers.has(look)) numbers.set(look, numbers.size + 1)
+            look = numbers.get(look)
+        }
+        looks.set(element, look)
+        return look
+    }
+
+    const judge = axe._audit.checks['color-contrast'].evaluate
+    function evaluate(element, ...more) {
+        const look = lookOf(element)
+        if (passed.has(look)) return true
+        const passes = judge.call(this, element, ...more)
+        if (passes && look) passed.add(look)
+        return passes
+    }
+    axe.configure({checks: [{id: 'color-contrast', evaluate}]})
+}"""
+
+
+def axe_problems(page: Page, *rules: str) -> list[str]:
+    """List the serious violations that axe finds, of all its rules or of some."""
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate(SHARE_JUDGEMENTS)
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    violations = page.evaluate(
+        "async options => (await axe.run(options)).violations", options
+    )
+    return [
+        f"{violation['id']}: {node['target']} {node['html'][:200]}"
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+MAY_SCROLL = "pre, .highlight, .pst-scrollable-table-container, .math, mjx-container"
+
+
+def narrow_problems(page: Page) -> list[str]:
+    """List what a phone would have to scroll sideways, other than code, tables and formulas."""
+    page.set_viewport_size({"width": 360, "height": 800})
+    return page.evaluate(
+        """async mayScroll => {
+            await Promise.all(document.getAnimations().map(moving => moving.finished))
+            const page = document.documentElement, found = []
+            if (page.scrollWidth > page.clientWidth)
+                found.push(`the page is ${page.scrollWidth} px wide`)
+            for (const element of document.querySelectorAll('main, main *')) {
+                if (element.closest(mayScroll)) continue
+                const wide = element.scrollWidth > element.clientWidth + 1
+                const right = element.getBoundingClientRect().right
+                if (!wide && right <= page.clientWidth + 1) continue
+                if (!element.checkVisibility({visibilityProperty: true})) continue
+                const scrolls = ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
+                if ((wide && scrolls) || right > page.clientWidth + 1)
+                    found.push(`${Math.round(right)} px: ${element.cloneNode().outerHTML}`)
+            }
+            return found
+        }""",
+        MAY_SCROLL,
+    )
