@@ -120,7 +120,7 @@ def channels(
     """
     input, weight, output = np.asarray(input), np.asarray(weight), np.asarray(output)
     C_out, C_in, K_h, K_w = weight.shape
-    column = max(input.shape[2], K_w) + 1.6
+    column = max(input.shape[2], K_w, 2.8) + 1.6  # no less, for the labels' sake
     row = max(K_h, output.shape[1]) + 1.5
     top = input.shape[1] + 2.2
     axes = canvas(C_in * column + output.shape[2] + 0.4, top + C_out * row - 1.4)
