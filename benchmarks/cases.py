@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.comparison import compare
 from convnotes.costs import Cost
 from convnotes.depthwise import depthwise_conv2d, depthwise_conv2d_cost
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.grouped import grouped_conv2d
+from convnotes.networks import mobilenet_v1, profile, resnet50
 from convnotes.pointwise import pointwise_conv2d
 from convnotes.separable import spatially_separable_conv2d
 from convnotes.standard import conv2d, conv2d_cost
@@ -173,6 +175,23 @@ def variants() -> dict[str, Way]:
 
 COMPARED = compare(256, 256, kernel_size=3, input_size=56)
 
+
+def profiling(build: Callable[[], torch.nn.Module]) -> dict[str, Way]:
+    """Return the counting of a network for one image of 224×224, on the meta device."""
+    with torch.device("meta"):
+        network, image = build().eval(), torch.empty(1, 3, 224, 224)
+
+    def counted_by_torch() -> int:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(image)
+        return counter.get_total_flops()
+
+    return {
+        "convnotes": lambda: profile(network, (1, 3, 224, 224)),
+        "torch": counted_by_torch,
+    }
+
+
 CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "standard": standard,
     "standard, forward and backward": partial(standard, training=True),
@@ -196,6 +215,8 @@ CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "grouped, 8 groups": partial(grouped, 8),
     "grouped, 8 groups, forward and backward": partial(grouped, 8, training=True),
     "grouped, 32 groups": partial(grouped, 32),
+    "profile, ResNet-50": partial(profiling, resnet50),
+    "profile, MobileNetV1": partial(profiling, mobilenet_v1),
     "variants": variants,
 }
 

@@ -49,6 +49,9 @@ NOT_COMPARED: dict[tuple[str, int], str] = {}  # (notebook's name, cell's number
 RASTERS: dict[tuple[str, int], str] = {}
 NOT_PRINTED: dict[str, dict[str, str]] = {}  # page's name: number as written
 WITHOUT_EXAMPLE = {  # a module, or a module's name
+    "profiling.listening.Listener": "profile shows it; it listens to nothing by itself",
+    "profiling.products.Products": "the same",
+    "profiling.products.Counter": "it says what Products asks of a listener",
     "drawing": "a figure is not text; tests/test_drawing.py examines each",
 }
 
@@ -355,8 +358,9 @@ LAYERS = (
     {"arguments"},
     {"shapes", "windows", "costs"},
     set(VARIANTS),
-    {"comparison", "matrices", "networks", "receptive_field"},
+    {"comparison", "matrices", "networks", "profiling", "receptive_field"},
 )
+DRAW_THEMSELVES = {"profiling"}
 
 
 APART = {
@@ -375,7 +379,8 @@ def may_import(name: str) -> set[str] | None:
     """
     for height, layer in enumerate(LAYERS, start=1):
         if name in layer:
-            return set().union(*LAYERS[:height])
+            draws = {"drawing"} if name in DRAW_THEMSELVES else set()
+            return draws.union(*LAYERS[:height])
     return APART.get(name)
 
 

@@ -79,6 +79,13 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ],
         {"yscale": "symlog", "title": "two curves"},
     ),
+    "along_network": (
+        [
+            ["a", "b", "a", "c", "d", "e"],
+            {"MACs": [4 * 10**9, 5, 6, 7, 8, 2500], "p": [0] * 6},
+        ],
+        {},
+    ),
     "roofline": ([80.0, 3.2, {"low": (4.5, 4.444), "high": (1055.0, 78.0)}], {}),
     "shares": (
         [{"one": {"weights": 8, "MACs": 3.0}, "two": {"weights": 2, "MACs": 9.0}}],

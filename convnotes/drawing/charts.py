@@ -1,6 +1,6 @@
 """Grey pictures, curves, and the roofline of a machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle, groupby
 from typing import Any
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from convnotes.drawing.canvas import INK, SERIES
 
@@ -48,6 +48,57 @@ def curves(
     axes.legend(frameon=False)
     figure.tight_layout(pad=0.4)
     return figure
+
+
+def along_network(kinds: Sequence[str], named: Mapping[str, Sequence[int]]) -> Figure:
+    """Draw numbers of layers as bars, from the first layer to the last, a panel for each name.
+
+    ``kinds`` says of what kind each layer is: its bar's colour, and its hatching where there
+    are more kinds than colours. The axis is linear, so the lengths of bars add up.
+    """
+    order = list(dict.fromkeys(kinds))
+    figure = Figure(figsize=(7.2, 0.5 + 1.6 * len(named)))
+    panels = figure.subplots(len(named), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, values) in zip(panels, named.items(), strict=True):
+        for number, kind in enumerate(order):
+            places = [place for place, one in enumerate(kinds) if one == kind]
+            turn, color = divmod(number, len(SERIES))
+            axes.bar(
+                places,
+                [values[place] for place in places],
+                width=0.8,
+                color=SERIES[color],
+                hatch=["", "////", "...."][turn % 3],
+                label=kind,
+            )
+        axes.set(ylabel=name, xlim=(-0.8, len(kinds) - 0.2))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    panels[-1].set(xlabel="layer, from input to output")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="upper center",
+        ncols=min(5, len(order)),
+        frameon=False,
+    )
+    rows = -(-len(order) // 5)
+    figure.tight_layout(
+        pad=0.4, rect=(0, 0, 1, 1 - 0.22 * rows / figure.get_figheight())
+    )
+    return figure
+
+
+def short(value: float) -> str:
+    """Write a number of an axis with thousand, million or thousand million as a letter.
+
+    >>> [short(value) for value in (0, 500, 2_500_000)]
+    ['0', '500', '2.5 M']
+    """
+    for letter, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:g} {letter}"
+    return f"{value:g}"
 
 
 def roofline(
