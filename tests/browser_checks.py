@@ -42,7 +42,9 @@ class Tab:
         self.page.goto("about:blank")
         self.complaints.clear()  # what goes wrong from here on is this page's
         self.page.set_viewport_size({"width": 1280, "height": 720})
-        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.page.emulate_media(
+            media="screen", color_scheme="light", reduced_motion="reduce"
+        )
         self.page.goto(url)
         self.page.evaluate("async () => { await window.MathJax?.startup?.promise }")
         self.page.evaluate(
