@@ -135,9 +135,10 @@ def conv_transpose2d(
     new = input.new_empty if all_reached else input.new_zeros
     output = new(len(input), groups, weight.shape[1], H_out, W_out)
 
-    for (high, wide), found in alike.items():
-        seen = padded[:, :, high.begin : high.end, wide.begin : wide.end]
-        gathered = windows(seen, (high.taps, wide.taps), dilation=(high.gap, wide.gap))
+    for (tall, wide), found in alike.items():
+        seen = padded[:, :, tall.begin : tall.end, wide.begin : wide.end]
+        size, gaps = (tall.taps, wide.taps), (tall.gap, wide.gap)
+        gathered = windows(seen, size, dilation=gaps)
         parts = [filters[..., row.taps, column.taps] for row, column in found]
         values = contract_groups(gathered, torch.cat(parts, 1).flatten(0, 1), groups)
         each = values.unflatten(1, (groups, len(found), -1)).unbind(2)
