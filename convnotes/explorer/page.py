@@ -99,7 +99,7 @@ def document(settings: Mapping[str, Any], title: str) -> str:
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark }}
-body {{ margin: 0 }}
+body {{ margin: 0; background: light-dark(#fff, #121212) }}
 main {{ max-width: 860px; margin: auto }}
 {style()}
 </style>
