@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import onnx_runtime
 from convnotes.comparison import compare
 from convnotes.costs import Cost
+from convnotes.deformable import deform_conv2d
 from convnotes.depthwise import depthwise_conv2d, depthwise_conv2d_cost
 from convnotes.depthwise_separable import depthwise_separable_conv2d
 from convnotes.grouped import grouped_conv2d
@@ -132,6 +134,50 @@ def depthwise_separable_or_standard() -> dict[str, Way]:
     }
 
 
+def deformable_tensors(modulated: bool = False) -> list[torch.Tensor]:
+    """Return input, offset, weight and perhaps mask: 4 images of 56×56, 64 → 64, 3×3."""
+    shapes = [(4, 64, 56, 56), (4, 18, 56, 56), (64, 64, 3, 3), (4, 9, 56, 56)]
+    return [torch.randn(shape) for shape in shapes[: 4 if modulated else 3]]
+
+
+def deformable(modulated: bool = False) -> dict[str, Way]:
+    """Return the package's function and ONNX Runtime's operator, forward."""
+    input, offset, weight, *mask = deformable_tensors(modulated)
+    options: Any = {"mask": mask[0]} if mask else {}
+    arrays: Any = {name: value.numpy() for name, value in options.items()}
+    return {
+        "convnotes": lambda: deform_conv2d(input, offset, weight, padding=1, **options),
+        "ONNX Runtime": onnx_runtime.deform_conv2d(
+            input.numpy(),
+            offset.numpy(),
+            weight.numpy(),
+            padding=(1, 1),
+            threads=torch.get_num_threads(),
+            **arrays,
+        ),
+    }
+
+
+def deformable_or_standard(training: bool = False) -> dict[str, Way]:
+    """Return the deformable layer and torch's standard one, of the same sizes."""
+    input, offset, weight = deformable_tensors()
+    given = torch.randn(4, 64, 56, 56)
+    if not training:
+        return {
+            "deformable": lambda: deform_conv2d(input, offset, weight, padding=1),
+            "standard": lambda: F.conv2d(input, weight, padding=1),
+        }
+    tensors = [tensor.requires_grad_() for tensor in (input, offset, weight)]
+    return {
+        "deformable": lambda: torch.autograd.grad(
+            deform_conv2d(input, offset, weight, padding=1), tensors, given
+        ),
+        "standard": lambda: torch.autograd.grad(
+            F.conv2d(input, weight, padding=1), tensors[::2], given
+        ),
+    }
+
+
 def depthwise_roofline() -> dict[str, Way]:
     """Return a large product, a large copy, and torch's layers at one size; see COSTS."""
     factor, values = torch.randn(2048, 2048), torch.randn(2**26)
@@ -218,6 +264,12 @@ CASES: dict[str, Callable[[], dict[str, Way]]] = {
     "profile, ResNet-50": partial(profiling, resnet50),
     "profile, MobileNetV1": partial(profiling, mobilenet_v1),
     "variants": variants,
+    "deformable, forward": deformable,
+    "deformable, forward, with a mask": partial(deformable, modulated=True),
+    "deformable or standard, forward": deformable_or_standard,
+    "deformable or standard, forward and backward": partial(
+        deformable_or_standard, training=True
+    ),
 }
 
 # For the cases from which a page computes rates: what each way computes and moves.

@@ -159,8 +159,8 @@ def deform_conv2d(
     masks = repeat(None) if mask is None else mask.split(images)
     for some in zip(input.split(images), offset.split(images), masks, strict=False):
         seen = deformed_windows(*some[:2], kernel_size, *options, some[2])
-        # In memory the channels come last. Kernel positions times channels as one axis:
-        # that is a view if there is one group, and the contraction is that of a 1×1 kernel.
+        # The channels come last in memory. So kernel position and channel make one
+        # axis, a view if there is one group, and a 1×1 kernel contracts it.
         columns = seen.unflatten(1, (groups, -1)).movedim(2, 4).flatten(1, 4)
         outputs.append(contract_groups(columns[:, :, None, None], filters, groups))
     output = torch.cat(outputs)

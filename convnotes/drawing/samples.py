@@ -61,6 +61,7 @@ def moves(
     named: Mapping[str, tuple[Any, Any]],
     centre: tuple[float, float],
     levels: int = 6,
+    columns: int = 3,
 ) -> Figure:
     """Draw where samples are moved to, as arrows on a grey image, once for each name.
 
@@ -71,10 +72,13 @@ def moves(
     image = np.asarray(image, dtype=float)
     span = image.max() - image.min() or 1.0
     greys = np.rint((image - image.min()) / span * (levels - 1)).astype(int)
-    height = 7.2 / len(named) * image.shape[0] / image.shape[1]
-    figure = Figure(figsize=(7.2, height + 0.35))
+    columns = min(columns, len(named))
+    rows = -(-len(named) // columns)
+    width = min(7.2, 2.7 * columns)
+    height = width / columns * image.shape[0] / image.shape[1] + 0.3
+    figure = Figure(figsize=(width, rows * height))
     for place, (name, (starts, ends)) in enumerate(named.items(), start=1):
-        axes = figure.add_subplot(1, len(named), place, aspect="equal")
+        axes = figure.add_subplot(rows, columns, place, aspect="equal")
         axes.set_title(name, size=10)
         axes.axis((0, image.shape[1], image.shape[0], 0))
         axes.axis("off")
@@ -90,13 +94,8 @@ def moves(
 
 def arrows(axes: Axes, starts: np.ndarray, ends: np.ndarray) -> None:
     """Draw a hollow dot at each start, a full one at each end, and an arrow between them."""
-    arrow = {
-        "arrowstyle": "-",
-        "color": INK,
-        "linewidth": 0.9,
-        "shrinkA": 0,
-        "shrinkB": 0,
-    }
+    arrow: Any = {"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.9}
+    arrow |= {"facecolor": INK, "edgecolor": INK, "shrinkA": 0, "shrinkB": 3}
     for start, end in zip(starts, ends, strict=True):
         if (start != end).any():
             axes.annotate("", end[::-1], start[::-1], arrowprops=arrow)
