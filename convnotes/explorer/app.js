@@ -389,8 +389,8 @@ export function mount(root, { settings, address }) {
     const numbers = JSON.stringify(s)
     if (numbers !== lastNumbers) {
       writeNumbers()
+      if (address && lastNumbers) saveSoon() // what was opened stays in the address as it was
       lastNumbers = numbers
-      if (address) saveSoon()
     }
     placeSliders()
     find('.sum').innerHTML = trouble ? '' : workedOut()

@@ -10,7 +10,7 @@ from convnotes.shapes import conv_output_size, conv_transpose_output_size
 
 Settings = dict[str, int | tuple[int, int]]
 
-HEIGHT = "clamp(980px, (640px - 100vw) * 9999, 1870px)"
+HEIGHT = "clamp(980px, (640px - 100vw) * 9999, 1900px)"
 """Of the frame: known before it is drawn, so that nothing moves; more on a phone."""
 
 
