@@ -79,6 +79,10 @@ CALLS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ],
         {"yscale": "symlog", "title": "two curves"},
     ),
+    "parts": (
+        [{"MACs": {"one": dict.fromkeys("abcde", 2.0), "two": {"b": 3.0, "f": 1.0}}}],
+        {},
+    ),
     "along_network": (
         [
             ["a", "b", "a", "c", "d", "e"],

@@ -7,7 +7,14 @@ Ito's, which readers with colour-blindness can tell apart, and names stand besid
 
 from convnotes.drawing.arrays import channels, grids, matrix, product, stamp, step
 from convnotes.drawing.canvas import INPUT, KERNEL, OUTPUT, PADDING, STYLE, save
-from convnotes.drawing.charts import along_network, curves, pictures, roofline, shares
+from convnotes.drawing.charts import (
+    along_network,
+    curves,
+    parts,
+    pictures,
+    roofline,
+    shares,
+)
 from convnotes.drawing.links import stack, variants
 from convnotes.drawing.portrait import portrait
 from convnotes.drawing.samples import layout, moves, sample
@@ -25,6 +32,7 @@ __all__ = [
     "layout",
     "matrix",
     "moves",
+    "parts",
     "pictures",
     "portrait",
     "product",

@@ -69,6 +69,8 @@ def along_network(kinds: Sequence[str], named: Mapping[str, Sequence[int]]) -> F
                 width=0.8,
                 color=SERIES[color],
                 hatch=["", "////", "...."][turn % 3],
+                edgecolor="white",
+                linewidth=0,
                 label=kind,
             )
         axes.set(ylabel=name, xlim=(-0.8, len(kinds) - 0.2))
@@ -86,6 +88,57 @@ def along_network(kinds: Sequence[str], named: Mapping[str, Sequence[int]]) -> F
     figure.tight_layout(
         pad=0.4, rect=(0, 0, 1, 1 - 0.22 * rows / figure.get_figheight())
     )
+    return figure
+
+
+def parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Draw what wholes are made of, as bars of one length: ``panels[panel][whole][part]``.
+
+    Parts have the colours, and the hatching, of the order in which they first appear.
+    """
+    order = list(
+        dict.fromkeys(
+            part
+            for panel in panels.values()
+            for whole in panel.values()
+            for part in whole
+        )
+    )
+    names = list(next(iter(panels.values())))
+    figure = Figure(figsize=(7.2, 0.32 * len(names) + 0.9))
+    everywhere = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, panel) in zip(everywhere, panels.items(), strict=True):
+        left = [0.0] * len(names)
+        for number, part in enumerate(order):
+            turn, color = divmod(number, len(SERIES))
+            width = [
+                round(100 * panel[name].get(part, 0) / sum(panel[name].values()), 2)
+                for name in names
+            ]
+            axes.barh(
+                range(len(names)),
+                width,
+                0.7,
+                left,
+                color=SERIES[color],
+                hatch=["", "////", "...."][turn % 3],
+                edgecolor="white",
+                linewidth=0.4,
+                label=part,
+            )
+            left = [one + other for one, other in zip(left, width, strict=True)]
+        axes.set(title=title, xlabel="%", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
+        axes.grid(visible=False)
+        axes.spines[["left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    everywhere[0].set_yticks(range(len(names)), names)
+    figure.legend(
+        *everywhere[0].get_legend_handles_labels(),
+        loc="lower center",
+        ncols=min(6, len(order)),
+        frameon=False,
+    )
+    figure.tight_layout(pad=0.4, rect=(0, 0.32 / figure.get_figheight(), 1, 1))
     return figure
 
 
