@@ -47,7 +47,7 @@ def portrait(
             write(axes, x, y + side + 5, (notes or {}).get(name, ""), 10.5, "left")
             for place, factor in enumerate(named[name]):
                 if place:
-                    write(axes, x - 7, y + side / 2, "·", 20)
+                    write(axes, x - 7, y + side / 2, "·", 30, weight="bold")
                 tile(axes, (x, y), np.asarray(factor), blocks)
                 x += across
         if x < columns * across - 10:
