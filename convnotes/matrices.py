@@ -199,10 +199,9 @@ def conv2d_matrix(
     stride = pair("stride", stride, minimum=1)
     padding = pair("padding", padding, minimum=0)
     dilation = pair("dilation", dilation, minimum=1)
-    E, F = (
-        taps(*along).to(weight)
-        for along in zip(size, weight.shape[2:], stride, padding, dilation, strict=True)
-    )
+    kernel_size = weight.shape[2:]
+    per_axis = zip(size, kernel_size, stride, padding, dilation, strict=True)
+    E, F = (taps(*along).to(weight) for along in per_axis)
     full = _between_groups(weight, groups)
     joined = torch.einsum("ocuv,uip,vjq->oijcpq", full, E, F)
     return joined.flatten(3).flatten(0, 2)

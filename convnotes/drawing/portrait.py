@@ -12,7 +12,7 @@ from matplotlib.path import Path as Outline
 
 from convnotes.drawing.canvas import INPUT, OUTPUT, finished, tint, write
 
-FILTERS = ("#C8A000", "#E69F00", "#D55E00", "#B2182B")  # yellow to red: all are kernels
+FILTERS = ("#8F7A00", "#CB6F00", "#CC4712", "#BC2C4C")  # yellow to red: all are kernels
 POINT = 1 / 72  # inches
 UNIT = 3  # points a cell: whole numbers keep the file small
 
@@ -43,16 +43,16 @@ def portrait(
     for number, row in enumerate(rows):
         x, y = 2, number * down + 9
         for name in row:
-            write(axes, x, y - 4.5, name, 13, "left", weight="bold")
-            write(axes, x, y + side + 5, (notes or {}).get(name, ""), 10.5, "left")
+            write(axes, x, y - 4.5, name, 16, "left", weight="bold")
+            write(axes, x, y + side + 5, (notes or {}).get(name, ""), 12, "left")
             for place, factor in enumerate(named[name]):
                 if place:
-                    write(axes, x - 7, y + side / 2, "·", 20)
+                    write(axes, x - 7, y + side / 2, "×", 17)
                 tile(axes, (x, y), np.asarray(factor), blocks)
                 x += across
         if x < columns * across - 10:
             for line, text in enumerate(key):
-                write(axes, x, y + 4 + 7.5 * line, text, 10.5, "left")
+                write(axes, x, y + 4 + 7.5 * line, text, 11.5, "left")
             key = ()
     return finished(axes)
 
@@ -109,7 +109,7 @@ def color(weight: int, weights: int, filters: int, share: float) -> str:
     each = weights // filters
     of_filter, of_weight = divmod(weight - 1, each)
     golden = (of_weight * 0.618034 + 0.5) % 1  # neighbours far apart, none the same
-    strength = (0.35 + 0.63 * golden) * (0.2 + 0.8 * share)
+    strength = (0.42 + 0.56 * golden) * (0.2 + 0.8 * share)
     if share < 1:  # fewer shades, and so a smaller file
         strength = max(0.06, round(strength / 0.06) * 0.06)
     red, green, blue = tint(FILTERS[of_filter * len(FILTERS) // filters], strength)
