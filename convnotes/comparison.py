@@ -50,20 +50,21 @@ class Comparison(dict[str, Variant]):
 
     >>> variants = compare(16, 32, kernel_size=3, input_size=8)
     >>> Comparison({name: variants[name] for name in ("standard", "depthwise")})
-    variant    looks at   field  channels mixed  output  weights     MACs  moved  MACs/moved
-    standard   full grid  3×3    all             32×8×8    4,608  294,912  7,680        38.4
-    depthwise  full grid  3×3    none            16×8×8      144    9,216  2,192         4.2
+    variant    looks at   field  channels mixed  weights     MACs  moved  MACs/moved
+    standard   full grid  3×3    all               4,608  294,912  7,680        38.4
+    depthwise  full grid  3×3    none                144    9,216  2,192         4.2
     """
 
     def _rows(self) -> list[list[str]]:
-        head = "variant, looks at, field, channels mixed, output, weights, MACs, moved"
-        rows = [[*head.split(", "), "MACs/moved"]]
+        head = (
+            "variant, looks at, field, channels mixed, weights, MACs, moved, MACs/moved"
+        )
+        rows = [head.split(", ")]
         for name, one in self.items():
             field = "any" if one.field is None else "×".join(map(str, one.field))
-            output = "×".join(map(str, one.output_shape))
             cost = one.cost
             counts = [cost.params, cost.macs, cost.elements_moved]
-            rows.append([name, one.looks, field, one.mixes, output])
+            rows.append([name, one.looks, field, one.mixes])
             rows[-1] += [*(f"{count:,}" for count in counts), f"{cost.intensity:.1f}"]
         return rows
 

@@ -1,5 +1,6 @@
 """Draw the pictures that stand outside notebooks: ``python -m tools.figures``."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from convnotes.matrices import family
 IMAGES = Path(__file__).resolve().parent.parent / "book" / "images"
 
 
-def variants() -> Figure:
-    """Draw the map of the variants: where each looks on a 7×7 map, how it links 4 channels."""
+def looks_and_links() -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
+    """Return where each variant looks on a 7×7 map, and how it links 4 channels, by name."""
     near = np.array([(y, x) for y in (2, 3, 4) for x in (2, 3, 4)])
     column, row = near[near[:, 1] == 3], near[near[:, 0] == 3]
     shifts = np.array(
@@ -25,20 +26,17 @@ def variants() -> Figure:
     ).reshape(9, 2)
     every, own = np.ones((4, 4)), np.eye(4)
     pairs = np.kron(np.eye(2), np.ones((2, 2)))
-    return drawing.variants(
-        {
-            "standard": (near, [every]),
-            "dilated": (3 + 2 * (near - 3), [every]),
-            "transposed": (near, [every]),
-            "spatially separable": (np.concatenate([column, row]), [every, every]),
-            "depthwise": (near, [own]),
-            "pointwise": (near[4:5], [every]),
-            "depthwise separable": (near, [own, every]),
-            "grouped": (near, [pairs]),
-            "deformable": (near + shifts, [every]),
-        },
-        written=["transposed"],
-    )
+    return {
+        "standard": (near, [every]),
+        "dilated": (3 + 2 * (near - 3), [every]),
+        "transposed": (near, [every]),
+        "spatially separable": (np.concatenate([column, row]), [every, every]),
+        "depthwise": (near, [own]),
+        "pointwise": (near[4:5], [every]),
+        "depthwise separable": (near, [own, every]),
+        "grouped": (near, [pairs]),
+        "deformable": (near + shifts, [every]),
+    }
 
 
 def portrait() -> Figure:
@@ -69,7 +67,20 @@ def note(factors: list[Tensor]) -> str:
     return f"{weights} weights, {entries} entries"
 
 
-FIGURES = {"portrait.svg": portrait, "variants.svg": variants}
+def variants() -> Figure:
+    """Draw the map of the variants."""
+    return drawing.variants(looks_and_links(), written=["transposed"])
+
+
+def tile(name: str) -> Figure:
+    """Draw the tile of one variant, without its name: a row of the cheat sheet."""
+    one = {name: looks_and_links()[name]}
+    return drawing.variants(one, written=["transposed"], columns=1, captions=False)
+
+
+FIGURES = {"portrait.svg": portrait, "variants.svg": variants} | {
+    f"{name.replace(' ', '_')}.svg": partial(tile, name) for name in looks_and_links()
+}
 
 
 def main(folder: Path = IMAGES) -> None:

@@ -62,33 +62,42 @@ def variants(
     written: Sequence[str] = (),
     side: int = 7,
     columns: int = 3,
+    captions: bool = True,
 ) -> Figure:
     """Draw a tile for each variant: where it looks, and which channels mix.
 
     Each value is a pair. First the (row, column) positions read, on a grid of ``side``
     cells, whole or not; then one or two matrices of links (C_out, C_in), step by step.
-    The variants in ``written`` write to those positions instead of reading them.
+    The variants in ``written`` write to those positions instead of reading them. Without
+    ``captions`` the tiles bear no names.
     """
-    cell, links_x, width, height = 0.55, 5.0, 9.4, 5.7
+    cell, links_x, width = 0.55, 5.0, 9.4
+    top, height = (1.1, 5.7) if captions else (0.1, 4.7)
     rows = -(-len(named) // columns)
     axes = canvas(columns * width - 1.0, rows * height - 0.4, scale=0.25)
     for number, (name, (positions, steps)) in enumerate(named.items()):
         x, y = number % columns * width, number // columns * height
-        write(axes, x, y + 0.4, name, 11, "left", weight="bold")
+        if captions:
+            write(axes, x, y + 0.4, name, 11, "left", weight="bold")
         for at in cell * np.arange(side + 1):
-            line(axes, (x, x + side * cell), (y + 1.1 + at, y + 1.1 + at), "#BBBBBB")
-            line(axes, (x + at, x + at), (y + 1.1, y + 1.1 + side * cell), "#BBBBBB")
+            line(axes, (x, x + side * cell), (y + top + at, y + top + at), "#BBBBBB")
+            line(axes, (x + at, x + at), (y + top, y + top + side * cell), "#BBBBBB")
         centres = (np.asarray(positions) + 0.5) * cell
         color = OUTPUT if name in written else INPUT
         axes.plot(
-            x + centres[:, 1], y + 1.1 + centres[:, 0], "o", color=color, markersize=5.5
+            x + centres[:, 1], y + top + centres[:, 0], "o", color=color, markersize=5.5
         )
         spread = 2.7 / len(steps)
         for level, step in enumerate(steps):
             start = x + links_x + level * spread
             for o, c in np.argwhere(step):
-                line(axes, (start, start + spread), (y + 1.5 + c, y + 1.5 + o), KERNEL)
+                line(
+                    axes,
+                    (start, start + spread),
+                    (y + top + 0.4 + c, y + top + 0.4 + o),
+                    KERNEL,
+                )
             if level == 0:
-                dots(axes, start, y + 1.5, np.shape(step)[1], INPUT)
-            dots(axes, start + spread, y + 1.5, len(step), OUTPUT)
+                dots(axes, start, y + top + 0.4, np.shape(step)[1], INPUT)
+            dots(axes, start + spread, y + top + 0.4, len(step), OUTPUT)
     return finished(axes)
