@@ -3,13 +3,14 @@
 import importlib
 import inspect
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from book_checks import ROOT, assert_none, chapters, files_in_contents, stems
@@ -285,27 +286,30 @@ def test_a_page_works_from_a_file(site: Path, other_tab: Tab, page: str) -> None
     assert_none(other_tab.complaints + formula_problems(other_tab.page))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_cheat_sheet_prints_on_one_page_of_a4(
-    browser: Browser, address: str, scheme: Literal["light", "dark"]
+    other_tab: Tab, address: str, theme: Theme
 ) -> None:
-    with visited(browser, f"{address}/book/cheat_sheet.html") as visit:
-        page = visit.page
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        printed = page.pdf(format="A4", prefer_css_page_size=True)
-        assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
-        page.emulate_media(media="print")
-        page.set_viewport_size({"width": 718, "height": 1046})  # A4, its margins off
-        assert page.evaluate(
-            """() => {
-                const sheet = document.querySelector('#cheat-sheet')
-                const style = getComputedStyle(sheet)
-                const cut = [...sheet.querySelectorAll('section, section > *')].filter(
-                    part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth)
-                return [document.body.innerText.trim() == sheet.innerText.trim(),
-                        style.color, cut.map(part => part.innerText)]
-            }"""
-        ) == [True, "rgb(0, 0, 0)", []]
+    page = other_tab.visit(f"{address}/book/cheat_sheet.html").page
+    show(page, theme)
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1046})  # A4 without its margins
+    sheet = page.evaluate(
+        """() => {
+            const sheet = document.querySelector('#cheat-sheet')
+            const parts = [...sheet.querySelectorAll('section, section > *')]
+            const cut = parts.filter(part => part.scrollWidth > part.clientWidth + 1)
+            return {
+                alone: document.body.innerText.trim() == sheet.innerText.trim(),
+                color: getComputedStyle(sheet).color,
+                cut: cut.map(part => part.innerText),
+            }
+        }"""
+    )
+    page.emulate_media(media="null")  # what is open decides again
+    assert sheet == {"alone": True, "color": "rgb(0, 0, 0)", "cut": []}
 
 
 def test_the_theme_button_turns_the_page_dark_and_it_stays_so(
