@@ -72,10 +72,14 @@ def timings(case: str, record: str | Path = "../benchmarks/record.json") -> None
     print(f"{stored['machine']}; {versions}; {stored['date']}")
     for result in results:
         threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
-        taken = ", ".join(f"{way} {ms:.2f} ms" for way, ms in result["ms"].items())
         print(f"{result['case']}, {threads}")
-        ratio = f", ratio {result['ratio']:.2f}" if "ratio" in result else ""
-        print(textwrap.indent(textwrap.fill(f"{taken}{ratio}", width=76), "    "))
+        taken = [f"{way} {ms:.2f} ms" for way, ms in result["ms"].items()]
+        if "ratio" in result:
+            taken.append(f"ratio {result['ratio']:.2f}")
+        line = ", ".join(taken).replace(" ", "\N{NO-BREAK SPACE}")
+        line = line.replace(",\N{NO-BREAK SPACE}", ", ")  # here it may break
+        lines = textwrap.fill(line, width=76).replace("\N{NO-BREAK SPACE}", " ")
+        print(textwrap.indent(lines, "    "))
 
 
 class Measured(NamedTuple):

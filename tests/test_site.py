@@ -295,17 +295,21 @@ def test_the_cheat_sheet_prints_on_one_page_of_a4(
     printed = page.pdf(format="A4", prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
     page.emulate_media(media="print")
-    page.set_viewport_size({"width": 718, "height": 1046})  # A4, its margins off
-    assert page.evaluate(
+    page.set_viewport_size({"width": 718, "height": 1046})  # A4 without its margins
+    sheet = page.evaluate(
         """() => {
             const sheet = document.querySelector('#cheat-sheet')
-            const style = getComputedStyle(sheet)
-            const cut = [...sheet.querySelectorAll('section, section > *')].filter(
-                part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth)
-            return [document.body.innerText.trim() == sheet.innerText.trim(),
-                    style.color, cut.map(part => part.innerText)]
+            const parts = [...sheet.querySelectorAll('section, section > *')]
+            const cut = parts.filter(part => part.scrollWidth > part.clientWidth + 1)
+            return {
+                alone: document.body.innerText.trim() == sheet.innerText.trim(),
+                color: getComputedStyle(sheet).color,
+                cut: cut.map(part => part.innerText),
+            }
         }"""
-    ) == [True, "rgb(0, 0, 0)", []]
+    )
+    page.emulate_media(media="null")  # what is open decides again
+    assert sheet == {"alone": True, "color": "rgb(0, 0, 0)", "cut": []}
 
 
 def test_the_theme_button_turns_the_page_dark_and_it_stays_so(
