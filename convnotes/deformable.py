@@ -37,7 +37,9 @@ from convnotes.costs import Cost, convolution_cost
 from convnotes.grouped import contract_groups
 from convnotes.shapes import conv_output_size
 
-AT_ONCE = 2**21  # samples of one chunk of images: so many float32 values fit a cache
+AT_ONCE = (
+    2**18
+)  # values gathered at a time: 1 MiB of float32, which fits a core's cache
 
 
 def deform_conv2d_loops(
@@ -154,15 +156,24 @@ def deform_conv2d(
     kernel_size = tuple(weight.shape[2:])
     filters = weight.movedim(1, 3).flatten(1)[..., None, None]  # (C_out, K * C_group)
 
-    outputs = []
-    images = max(1, AT_ONCE // (input.shape[1] * prod(kernel_size) * prod(size)))
+    # Gather no more at a time than fits a cache: a few images, or a few rows of one.
+    row = input.shape[1] * prod(kernel_size) * size[1]
+    images, rows = max(1, AT_ONCE // (row * size[0])), max(1, AT_ONCE // row)
+    given = [input, offset, weight, *([] if mask is None else [mask])]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
+        rows = size[0]  # each part would have a gradient as large as the image
     masks = repeat(None) if mask is None else mask.split(images)
+    outputs = []
     for some in zip(input.split(images), offset.split(images), masks, strict=False):
-        seen = deformed_windows(*some[:2], kernel_size, *options, some[2])
-        # The channels come last in memory. So kernel position and channel make one
-        # axis, a view if there is one group, and a 1×1 kernel contracts it.
-        columns = seen.unflatten(1, (groups, -1)).movedim(2, 4).flatten(1, 4)
-        outputs.append(contract_groups(columns[:, :, None, None], filters, groups))
+        pixels, nearest, shares = bags(*some[:2], kernel_size, *options, some[2])
+        parts = []
+        for part in zip(nearest.split(rows, 1), shares.split(rows, 1), strict=True):
+            seen = add_up(pixels, *part)
+            # The channels come last in memory. So kernel position and channel make one
+            # axis, a view if there is one group, and a 1×1 kernel contracts it.
+            columns = seen.unflatten(1, (groups, -1)).movedim(2, 4).flatten(1, 4)
+            parts.append(contract_groups(columns[:, :, None, None], filters, groups))
+        outputs.append(torch.cat(parts, dim=2))
     output = torch.cat(outputs)
     return output if bias is None else output + bias[:, None, None]
 
@@ -182,9 +193,9 @@ def deformed_windows(
     (N, C_in, K_h, K_w, H_out, W_out), as that of ``windows``, to which it is equal where
     the offsets are 0. It is no view: values between pixels are stored nowhere.
 
-    Each sample is a bag of four pixels and four weights, the bilinear ones times the mask,
-    and ``F.embedding_bag`` adds up the bags. It reads whole pixels, all channels of an
-    offset group at a time, so they come last in memory.
+    Each sample is a bag of four pixels, with the bilinear weights times the mask as their
+    shares, and ``F.embedding_bag`` adds up the bags. It reads whole pixels, all channels of
+    an offset group at a time, so they come last in memory.
 
     Raises ``ValueError`` if shapes or arguments do not fit, ``TypeError`` if the
     tensors are not floating-point tensors of one dtype on one device.
@@ -195,26 +206,52 @@ def deformed_windows(
     >>> torch.equal(seen, windows(input, kernel_size=(2, 3)))
     True
     """
+    return add_up(*bags(input, offset, kernel_size, stride, padding, dilation, mask))
+
+
+def bags(
+    input: Tensor,
+    offset: Tensor,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a table of pixels, and for each sample the four around it and their shares.
+
+    The arguments are those of ``deformed_windows``. The table has a row for each pixel and
+    offset group, a column for each channel of a group. The other two tensors are
+    (N, H_out, W_out, K_h, K_w, G_off, 4): rows of the table, and factors.
+
+    Raises ``ValueError`` if shapes or arguments do not fit, ``TypeError`` if the
+    tensors are not floating-point tensors of one dtype on one device.
+
+    >>> offset = torch.tensor([0.25, 0.5]).reshape(1, 2, 1, 1)  # down, to the right
+    >>> pixels, nearest, shares = bags(torch.ones(1, 3, 2, 2), offset, 1, stride=2)
+    >>> pixels.shape, shares.flatten()
+    (torch.Size([25, 3]), tensor([0.3750, 0.3750, 0.1250, 0.1250]))
+    """
     tensors(input=input, offset=offset, mask=mask)
     axes("input", input, "(N, C_in, H, W)")
     K_h, K_w = pair("kernel_size", kernel_size, minimum=1)
     N, C_in, H, W = input.shape
     steps = stride, padding, dilation
-    G_off, (H_out, W_out) = offset_fitting(input, offset, mask, (K_h, K_w), *steps)
+    G_off, _ = offset_fitting(input, offset, mask, (K_h, K_w), *steps)
 
-    # Where: (N, H_out, W_out, K_h, K_w, G_off), the groups last, as in memory.
+    # Where: (N, H_out, W_out, K_h, K_w, G_off) rows y and columns x.
     position = sampling_positions(offset, (K_h, K_w), *steps)
-    y, x = position.permute(0, 5, 6, 2, 3, 1, 4).unbind(-1)
+    y, x = position.permute(4, 0, 5, 6, 2, 3, 1).contiguous()
     y, x = y.clamp(-1, H), x.clamp(-1, W)
     top, left = (p.detach().floor().nan_to_num() for p in (y, x))
 
     # Which pixels: the input with a border of zeros, channels last, a pixel a row.
     pixels = input.unflatten(1, (G_off, C_in // G_off)).movedim(2, 4)
     pixels = F.pad(pixels, (0, 0, 1, 2, 1, 2)).flatten(0, 3)
-    rows, columns = H + 3, W + 3
+    height, width = H + 3, W + 3
     image = torch.arange(N * G_off, device=input.device).reshape(N, 1, 1, 1, 1, G_off)
-    first = (image * rows + top.long() + 1) * columns + left.long() + 1
-    corner = torch.tensor([0, 1, columns, columns + 1], device=input.device)
+    first = (image * height + top.long() + 1) * width + left.long() + 1
+    corners = torch.tensor([0, 1, width, width + 1], device=input.device)
 
     # How much of each: the nearer, the more.
     down, right = y - top, x - left
@@ -222,15 +259,32 @@ def deformed_windows(
     if mask is not None:
         factor = mask.unflatten(1, (G_off, K_h, K_w)).permute(0, 4, 5, 2, 3, 1)
         up, down = up * factor, down * factor
-    weights = torch.stack([up * back, up * right, down * back, down * right], dim=-1)
+    shares = torch.stack([up * back, up * right, down * back, down * right], dim=-1)
+    return pixels, first[..., None] + corners, shares.to(input.dtype)
 
+
+def add_up(pixels: Tensor, nearest: Tensor, shares: Tensor) -> Tensor:
+    """Add up the four pixels of each bag, times their shares.
+
+    The arguments are what ``bags`` returns, or a part of it with fewer output rows; the
+    result is (N, C_in, K_h, K_w, H_out, W_out), with the channels last in memory.
+
+    >>> pixels = torch.tensor([[1.0, 10.0], [2.0, 20.0]])
+    >>> nearest = torch.tensor([0, 1, 1, 1]).reshape(1, 1, 1, 1, 1, 1, 4)
+    >>> shares = torch.tensor([0.5, 0.5, 0.0, 0.0]).reshape(1, 1, 1, 1, 1, 1, 4)
+    >>> add_up(pixels, nearest, shares).flatten()
+    tensor([ 1.5000, 15.0000])
+    """
     samples = F.embedding_bag(
-        (first[..., None] + corner).flatten(0, -2),
+        nearest.flatten(0, -2),
         pixels,
         mode="sum",
-        per_sample_weights=weights.flatten(0, -2).to(input.dtype),
+        per_sample_weights=shares.flatten(0, -2),
     )
-    return samples.reshape(N, H_out, W_out, K_h, K_w, C_in).permute(0, 5, 3, 4, 1, 2)
+    G_off, C_group = nearest.shape[5], pixels.shape[1]
+    return samples.reshape(*nearest.shape[:5], G_off * C_group).permute(
+        0, 5, 3, 4, 1, 2
+    )
 
 
 def sampling_positions(
