@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from convnotes import networks
 from convnotes.matrices import as_matrix
 from convnotes.receptive_field import (
     ReceptiveField,
@@ -392,6 +393,11 @@ def test_what_hides_a_gradient_hides_no_part_of_the_field() -> None:
     assert measured_receptive_field(network.train(), (2, 9, 8)) == (4, 1, 0)
 
 
+def test_a_real_network_with_all_its_channels() -> None:
+    network: Any = networks.mobilenet_v1()
+    assert measured_receptive_field(network.features, (3, 384, 416)) == (315, 32, 157)
+
+
 def test_neighbours_may_be_cut_off_at_the_border() -> None:
     """VGG-16's 212 of 224 pixels fit into the image for one output in the middle alone."""
     assert measured_receptive_field(vgg_16_pooled(), (1, 224, 224)) == (212, 32, 90)
@@ -418,6 +424,19 @@ def test_a_function_will_do_and_pixels_times_zero_do_not_count() -> None:
     weight = torch.tensor([[0.0, 1, 0, 1, 0]], dtype=torch.float64)[None, None]
     field = measured_receptive_field(lambda x: F.conv2d(x, weight), (1, 8, 11))
     assert field == ReceptiveField(size=(1, 3), stride=(1, 1), padding=(0, -1))
+
+
+def test_a_method_of_a_module_will_do() -> None:
+    class Headed(nn.Linear):
+        def features(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, self.weight[None, None])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.features(x).mean((2, 3))
+
+    network = Headed(2, 3)  # its weights are float32
+    assert measured_receptive_field(network.features, (1, 8, 9)).size == (3, 2)
+    assert network.weight.dtype == torch.float32
 
 
 def test_the_module_is_left_as_it_was() -> None:
