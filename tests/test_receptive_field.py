@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from convnotes import networks
 from convnotes.matrices import as_matrix
 from convnotes.receptive_field import (
     ReceptiveField,
@@ -391,11 +390,6 @@ def test_what_hides_a_gradient_hides_no_part_of_the_field() -> None:
 
     network = nn.Sequential(dead, silent, nn.ReLU(), Custom(), nn.Dropout(), nn.ReLU6())
     assert measured_receptive_field(network.train(), (2, 9, 8)) == (4, 1, 0)
-
-
-def test_a_real_network_with_all_its_channels() -> None:
-    network: Any = networks.mobilenet_v1()
-    assert measured_receptive_field(network.features, (3, 384, 416)) == (315, 32, 157)
 
 
 def test_neighbours_may_be_cut_off_at_the_border() -> None:
