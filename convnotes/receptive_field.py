@@ -153,12 +153,12 @@ def measured_receptive_field(
 ) -> ReceptiveField:
     """Return size, stride and padding of the field of a network, from its gradients.
 
-    ``module`` is an ``nn.Module``, or any function of float64 images, that gives one
-    tensor (N, C, H_out, W_out); ``input_shape`` is the (C, H, W) of an image, or the
-    (N, C, H, W) of a batch. A pixel is in the field of an output position if the
-    gradient, of any of the position's channels, is not 0. Measured are an output in the
-    middle and its neighbours. The answer is in ints if height and width agree,
-    otherwise in (height, width) pairs.
+    ``module`` is an ``nn.Module``, a method of one (``network.features``, say), or any
+    function of float64 images, that gives one tensor (N, C, H_out, W_out);
+    ``input_shape`` is the (C, H, W) of an image, or the (N, C, H, W) of a batch. A pixel
+    is in the field of an output position if the gradient, of any of the position's
+    channels, is not 0. Measured are an output in the middle and its neighbours. The
+    answer is in ints if height and width agree, otherwise in (height, width) pairs.
 
     Gradients would miss a part of the field behind a dead ReLU, below all but one value
     of a max-pooling window, or where they are too small for a float. Therefore a copy of
@@ -289,10 +289,9 @@ class _Measured(NamedTuple):
 def _measured(module: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> _Measured:
     """Run the module once; every output that is asked for takes one more backward pass."""
     generator = torch.Generator().manual_seed(0)
-    if isinstance(module, nn.Module):
-        module = deepcopy(module).double().eval().requires_grad_(False)
+    module, device = _copied(module)
     values = torch.rand(shape, generator=generator, dtype=torch.float64)
-    image = values.to(_device(module)).requires_grad_()
+    image = values.to(device).requires_grad_()
     with torch.enable_grad(), Transparent():
         output = module(image)
     if not isinstance(output, Tensor) or output.dim() != 4:
@@ -323,9 +322,17 @@ def _measured(module: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> _Me
     return _Measured(extents, (row, column), (rows, columns))
 
 
-def _device(module: Any) -> Any:
-    tensors = [*module.parameters()] if isinstance(module, nn.Module) else []
-    return tensors[0].device if tensors else "cpu"
+def _copied(module: Any) -> tuple[Any, Any]:
+    """Return what stands for a module, or a method of one, and the device that it is on."""
+    if isinstance(module, nn.Module):
+        copy = deepcopy(module).double().eval().requires_grad_(False)
+        tensor = next(copy.parameters(), torch.empty(()))
+        return copy, tensor.device
+    owner = getattr(module, "__self__", None)
+    if isinstance(owner, nn.Module):
+        copy, device = _copied(owner)
+        return getattr(copy, module.__name__), device
+    return module, "cpu"
 
 
 def _extent(read: Tensor) -> _Extent:

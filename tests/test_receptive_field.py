@@ -420,6 +420,19 @@ def test_a_function_will_do_and_pixels_times_zero_do_not_count() -> None:
     assert field == ReceptiveField(size=(1, 3), stride=(1, 1), padding=(0, -1))
 
 
+def test_a_method_of_a_module_will_do() -> None:
+    class Headed(nn.Linear):
+        def features(self, x: Tensor) -> Tensor:
+            return F.conv2d(x, self.weight[None, None])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.features(x).mean((2, 3))
+
+    network = Headed(2, 3)  # its weights are float32
+    assert measured_receptive_field(network.features, (1, 8, 9)).size == (3, 2)
+    assert network.weight.dtype == torch.float32
+
+
 def test_the_module_is_left_as_it_was() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
     network[1].eval()
