@@ -54,25 +54,25 @@ def along_network(kinds: Sequence[str], named: Mapping[str, Sequence[int]]) -> F
     """Draw numbers of layers as bars, from the first layer to the last, a panel for each name.
 
     ``kinds`` says of what kind each layer is: its bar's colour, and its hatching where there
-    are more kinds than colours. The axis is linear, so the lengths of bars add up.
+    are more kinds than colours. The kinds that most networks have look the same in every
+    figure. The axis is linear, so the lengths of bars add up.
     """
     order = list(dict.fromkeys(kinds))
     figure = Figure(figsize=(7.2, 0.5 + 1.6 * len(named)))
     panels = figure.subplots(len(named), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, values) in zip(panels, named.items(), strict=True):
-        for number, kind in enumerate(order):
+        for kind in order:
             places = [place for place, one in enumerate(kinds) if one == kind]
-            turn, color = divmod(number, len(SERIES))
             axes.bar(
                 places,
                 [values[place] for place in places],
                 width=0.8,
-                color=SERIES[color],
-                hatch=["", "////", "...."][turn % 3],
-                edgecolor="white",
                 linewidth=0,
                 label=kind,
+                **_look(kind, order),
             )
+        axes.grid(visible=False, axis="x")
+        axes.set_axisbelow(True)
         axes.set(ylabel=name, xlim=(-0.8, len(kinds) - 0.2))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -94,7 +94,7 @@ def along_network(kinds: Sequence[str], named: Mapping[str, Sequence[int]]) -> F
 def parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
     """Draw what wholes are made of, as bars of one length: ``panels[panel][whole][part]``.
 
-    Parts have the colours, and the hatching, of the order in which they first appear.
+    Parts look as the kinds of ``along_network``.
     """
     order = list(
         dict.fromkeys(
@@ -109,8 +109,7 @@ def parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
     everywhere = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, panel) in zip(everywhere, panels.items(), strict=True):
         left = [0.0] * len(names)
-        for number, part in enumerate(order):
-            turn, color = divmod(number, len(SERIES))
+        for part in order:
             width = [
                 round(100 * panel[name].get(part, 0) / sum(panel[name].values()), 2)
                 for name in names
@@ -120,11 +119,9 @@ def parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
                 width,
                 0.7,
                 left,
-                color=SERIES[color],
-                hatch=["", "////", "...."][turn % 3],
-                edgecolor="white",
                 linewidth=0.4,
                 label=part,
+                **_look(part, order),
             )
             left = [one + other for one, other in zip(left, width, strict=True)]
         axes.set(title=title, xlabel="%", xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
@@ -138,8 +135,22 @@ def parts(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
         ncols=min(6, len(order)),
         frameon=False,
     )
-    figure.tight_layout(pad=0.4, rect=(0, 0.32 / figure.get_figheight(), 1, 1))
+    rest = 0, 0.32 / figure.get_figheight(), 1, 1
+    figure.tight_layout(pad=0.4, w_pad=2.0, rect=rest)
     return figure
+
+
+KINDS = ("standard", "grouped", "depthwise", "pointwise", "linear")
+FILLS = (*SERIES, "#8C8C8C")
+
+
+def _look(kind: str, kinds: Sequence[str]) -> dict[str, Any]:
+    """Return colour and hatching: fixed for the common kinds, by order for others."""
+    others = [one for one in kinds if one not in KINDS]
+    number = KINDS.index(kind) if kind in KINDS else len(KINDS) + others.index(kind)
+    turn, color = divmod(number, len(FILLS))
+    hatch = ("", "////", "....")[turn % 3]
+    return {"color": FILLS[color], "hatch": hatch, "edgecolor": "white"}
 
 
 def short(value: float) -> str:

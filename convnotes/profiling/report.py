@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convnotes.costs import Cost
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import matplotlib.figure
 
 Shape = tuple[int, ...]
 
@@ -92,7 +92,7 @@ class Profile:
             for row in self.rows
         ]
 
-    def draw(self) -> "Figure":
+    def draw(self) -> "matplotlib.figure.Figure":
         """Draw where along the network the MACs and the parameters are."""
         from convnotes.drawing import along_network
 
