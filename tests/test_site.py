@@ -292,9 +292,9 @@ def test_the_cheat_sheet_prints_on_one_page_of_a4(
 ) -> None:
     page = other_tab.visit(f"{address}/book/cheat_sheet.html").page
     show(page, theme)
+    page.emulate_media(media="print")
     printed = page.pdf(format="A4", prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
-    page.emulate_media(media="print")
     page.set_viewport_size({"width": 718, "height": 1046})  # A4 without its margins
     sheet = page.evaluate(
         """() => {
@@ -308,7 +308,6 @@ def test_the_cheat_sheet_prints_on_one_page_of_a4(
             }
         }"""
     )
-    page.emulate_media(media="null")  # what is open decides again
     assert sheet == {"alone": True, "color": "rgb(0, 0, 0)", "cut": []}
 
 
