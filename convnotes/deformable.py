@@ -169,8 +169,8 @@ def deform_conv2d(
         parts = []
         for part in zip(nearest.split(rows, 1), shares.split(rows, 1), strict=True):
             seen = add_up(pixels, *part)
-            # The channels come last in memory. So kernel position and channel make one
-            # axis, a view if there is one group, and a 1×1 kernel contracts it.
+            # Channels come last in memory. So kernel position and channel make
+            # one axis, a view if there is one group: a 1×1 kernel contracts it.
             columns = seen.unflatten(1, (groups, -1)).movedim(2, 4).flatten(1, 4)
             parts.append(contract_groups(columns[:, :, None, None], filters, groups))
         outputs.append(torch.cat(parts, dim=2))
