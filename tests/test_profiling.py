@@ -462,6 +462,14 @@ def test_what_is_made_or_moved_on_the_way_goes_to_the_meta_device() -> None:
     assert profile(Calls(call, w=ones(3, 2)), (5, 3)).macs == 30
 
 
+def test_whole_numbers_for_an_embedding() -> None:
+    module = nn.Sequential(nn.Embedding(10, 6), nn.Linear(6, 4))
+    found = profile(module, (2, 5), dtype=torch.long)
+    assert (found.macs, found.other_params) == (240, {"Embedding": 60})
+    with rejects(TypeError, "dtype='long'"):
+        profile(module, (2, 5), dtype="long")  # type: ignore[arg-type]
+
+
 # ---- it leaves no trace ----
 
 
