@@ -456,10 +456,20 @@ def test_half_precision_and_a_mask_with_values() -> None:
 
 def test_what_is_made_or_moved_on_the_way_goes_to_the_meta_device() -> None:
     def call(m: Any, x: Tensor) -> Tensor:
-        row = torch.arange(3, device=m.w.device) + torch.zeros(3)
-        return (x.to(m.w.device).cpu() + torch.randn(3) + row) @ m.w.to(x.dtype)
+        made = torch.arange(3, device=m.w.device), torch.zeros(3), torch.randn(3)
+        assert all(one.is_meta for one in made)
+        row = sum(made)
+        return (x.to(m.w.device).cpu() + row) @ m.w.to(x.dtype)
 
     assert profile(Calls(call, w=ones(3, 2)), (5, 3)).macs == 30
+
+
+def test_whole_numbers_for_an_embedding() -> None:
+    module = nn.Sequential(nn.Embedding(10, 6), nn.Linear(6, 4))
+    found = profile(module, (2, 5), dtype=torch.long)
+    assert (found.macs, found.other_params) == (240, {"Embedding": 60})
+    with rejects(TypeError, "dtype='long'"):
+        profile(module, (2, 5), dtype="long")  # type: ignore[arg-type]
 
 
 # ---- it leaves no trace ----

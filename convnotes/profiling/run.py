@@ -17,13 +17,16 @@ from convnotes.profiling.report import Profile, Shape
 
 
 def profile(
-    module: nn.Module, input_shape: Sequence[int] | Sequence[Sequence[int]]
+    module: nn.Module,
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
+    dtype: torch.dtype | None = None,
 ) -> Profile:
     """Count what a network costs, call by call, without computing anything.
 
     ``input_shape`` is what the module is called with: one shape, as (1, 3, 224, 224), or a
     list of shapes where it takes several tensors. All of it is counted, so a batch of one,
-    or an image without a batch, gives the cost of one image.
+    or an image without a batch, gives the cost of one image. ``dtype`` is the input's; None
+    means that of the module's first floating-point parameter.
 
     Counted are convolutions and transposed convolutions of one to three axes, linear layers,
     and matrix products, however they are called: by layers or their subclasses, by functions
@@ -53,6 +56,8 @@ def profile(
             f"module is a {type(module).__name__}: expected an nn.Module that is not scripted"
         )
     shapes = _shapes(input_shape)
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise TypeError(f"dtype={dtype!r}: expected a torch.dtype or None")
     for each in (*module.parameters(), *module.buffers()):
         if nn.parameter.is_lazy(each):
             raise ValueError(
@@ -66,8 +71,9 @@ def profile(
         torch.no_grad(),
         Products(listener),
     ):
-        dtypes = (p.dtype for p in module.parameters() if p.is_floating_point())
-        dtype = next(dtypes, torch.get_default_dtype())
+        if dtype is None:
+            dtypes = (p.dtype for p in module.parameters() if p.is_floating_point())
+            dtype = next(dtypes, torch.get_default_dtype())
         inputs = [empty(shape, dtype) for shape in shapes]
         try:
             with listener:
