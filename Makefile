@@ -12,8 +12,7 @@ book: $(SITE)
 	@echo "The book is at $(CURDIR)/$(SITE)"
 
 test: $(SITE) lint
-	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_OPTIONS) convnotes tools tests
-	$(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env $(NBVAL_OPTIONS) book
+	$(BIN)/pytest -n 2 --nbval --nbval-current-env $(PYTEST_OPTIONS) convnotes tools tests book
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -86,7 +86,7 @@ def calls(program: str, lines: Iterable[str]) -> list[set[str]]:
 ONLY_IN_MAKEFILE = {  # how a program runs, not what it does
     "pip install": {"--quiet"},
     "jupyter-book build": set[str](),
-    "pytest": {"-n", "2", "--dist", "loadfile", "worksteal"},
+    "pytest": {"-n", "2"},
 }
 THE_PACKAGE_ALONE = {"."}
 

@@ -1,17 +1,32 @@
-"""Hypothesis's settings for all the tests, and the fixtures they share."""
+"""What all the tests share: Hypothesis's settings, how two workers divide them, a fixture."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # The same cases in every run, and a bounded number of them.
 settings.register_profile("convnotes", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("convnotes")
+
+
+class Grouped(LoadScopeScheduling):  # type: ignore[misc]
+    """Give each worker what shares something slow: a notebook's kernel, a page of the site."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        page = re.search(r"test_site\.py::.*\[(\S+\.html)\b", nodeid)
+        return page[1] if page else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
+    return Grouped(config, log)
 
 
 @pytest.fixture
@@ -24,7 +39,7 @@ def fresh_process() -> Callable[..., str]:
     def run(code: str, hash_seed: str = "0") -> str:
         return subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
-            cwd=Path(__file__).parent,
+            cwd=Path(__file__).parent / "tests",
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             stdout=subprocess.PIPE,
             text=True,
