@@ -37,9 +37,7 @@ from convnotes.costs import Cost, convolution_cost
 from convnotes.grouped import contract_groups
 from convnotes.shapes import conv_output_size
 
-AT_ONCE = (
-    2**18
-)  # values gathered at a time: 1 MiB of float32, which fits a core's cache
+AT_ONCE = 2**18  # values that a core gathers at a time: 1 MiB of float32
 
 
 def deform_conv2d_loops(
@@ -158,7 +156,8 @@ def deform_conv2d(
 
     # Gather no more at a time than fits a cache: a few images, or a few rows of one.
     row = input.shape[1] * prod(kernel_size) * size[1]
-    images, rows = max(1, AT_ONCE // (row * size[0])), max(1, AT_ONCE // row)
+    at_once = AT_ONCE * torch.get_num_threads()
+    images, rows = max(1, at_once // (row * size[0])), max(1, at_once // row)
     given = [input, offset, weight, *([] if mask is None else [mask])]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
         rows = size[0]  # each part would have a gradient as large as the image
