@@ -224,16 +224,26 @@ def test_every_pin_is_exact() -> None:
     assert loose(text("constraints.txt")) == []
 
 
+def pin_problems(names: Iterable[str], constraints: str) -> list[str]:
+    """See that each installed distribution has a pin here, and the version it says."""
+    pinned: dict[str, SpecifierSet] = {
+        canonicalize_name(pin.name): pin.specifier
+        for pin in pins(constraints)
+        if pin.marker is None or pin.marker.evaluate()
+    }
+    versions = {name: importlib.metadata.version(name) for name in sorted(names)}
+    return [
+        f"{name} {version} is installed, pinned is {pinned.get(name, 'nothing')}"
+        for name, version in versions.items()
+        if name not in pinned or version not in pinned[name]
+    ]
+
+
 def test_everything_that_is_installed_is_pinned() -> None:
     extras = PROJECT["optional-dependencies"].values()
     requirements = [*PROJECT["dependencies"], *(line for e in extras for line in e)]
-    pinned = {
-        canonicalize_name(pin.name)
-        for pin in pins(text("constraints.txt"))
-        if pin.marker is None or pin.marker.evaluate()
-    }
     assert {"torch", "sphinx", "packaging"} < needed(requirements)
-    assert needed(requirements) - pinned == set()
+    assert_none(pin_problems(needed(requirements), text("constraints.txt")))
 
 
 # The wheel.
@@ -321,6 +331,18 @@ def test_code_that_is_wrong_is_reported() -> None:
         run_python("x = 1\nassert x == 2", "page", {})
     with pytest.raises(AssertionError, match="Expected:"):
         run_python(">>> 1 + 1\n3\n", "page", {})
+
+
+def test_a_distribution_without_its_pin_is_reported() -> None:
+    names, version = ["numpy", "torch"], importlib.metadata.version("numpy")
+    here = f"numpy=={version}\ntorch==0.1"
+    [problem] = pin_problems(names, here)
+    assert problem.startswith("torch ")
+    assert problem.endswith(" is installed, pinned is ==0.1")
+    elsewhere = text("constraints.txt").replace("numpy==", "numpy-of-old==")
+    assert pin_problems(names, elsewhere) == [
+        f"numpy {version} is installed, pinned is nothing"
+    ]
 
 
 def test_a_wheel_with_too_much_or_too_little_is_reported() -> None:

@@ -24,7 +24,7 @@ from browser_checks import (
     show,
 )
 from playwright.sync_api import Browser, sync_playwright
-from site_checks import Pages, all_problems, elements, parse
+from site_checks import Pages, all_problems, attribute, elements, parse
 
 from tools.book_site import link_options
 
@@ -79,11 +79,19 @@ def test_every_public_name_of_the_package_is_on_the_api_page(
     assert_none(sorted(public - documented))
 
 
+def repository_links(html: Pages) -> set[str]:
+    return {
+        attribute(button, "href")
+        for page in html.values()
+        for button in page.find_all("a", class_="btn-source-repository-button")
+    }
+
+
 def test_the_repository_is_linked_only_if_the_build_knew_its_address(
     html: Pages,
 ) -> None:
-    found = any(page.select(".btn-source-repository-button") for page in html.values())
-    assert found == bool(link_options(os.environ))
+    options = link_options(os.environ)
+    assert repository_links(html) == ({options["repository_url"]} if options else set())
 
 
 GITHUB = {
