@@ -31,11 +31,12 @@ from convnotes.arguments import (
     layer_input,
     layer_shapes,
     pair,
+    placement,
     tensors,
 )
 from convnotes.costs import Cost, convolution_cost
 from convnotes.grouped import contract_groups
-from convnotes.shapes import conv_output_size
+from convnotes.shapes import conv_output_size, layer_output_size
 
 AT_ONCE = 2**18  # values that a core gathers at a time: 1 MiB of float32
 
@@ -135,7 +136,7 @@ def deform_conv2d(
 
     Differentiable once, with respect to each of the five tensors; between two cells of
     pixels, at whole positions, the derivative for an offset is the one of the cell below
-    or to the right. An offset that leads a pixel or more outside, an infinite one too,
+    or to the right. An offset that leads more than a pixel outside, an infinite one too,
     gives the value 0 and no gradient; one that is nan makes the outputs that it enters
     nan. Neither reads memory that is not the image's.
 
@@ -486,8 +487,7 @@ class DeformConv2d(nn.Module):
             self.kernel_size,
             groups=self.groups,
             bias=flag("bias", bias),
-            device=device,
-            dtype=dtype,
+            **placement(device, dtype),
         )
         self.weight: Tensor = standard.weight
         self.bias: Tensor | None = standard.bias
@@ -579,7 +579,8 @@ class DeformConv2dPack(DeformConv2d):
     def offset_and_mask(self, input: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the offsets and, if the layer is modulated, the mask."""
         layer_input(input, self.in_channels)
-        axes("input", input, "(N, C_in, H, W)")
+        tensors(input=input, weight=self.weight)
+        layer_output_size(input, self.weight, self.stride, self.padding, self.dilation)
         made = self.conv_offset(input)
         if not self.modulated:
             return made, None

@@ -90,9 +90,9 @@ def conv_transpose2d(
 
     The output pixels whose row is r modulo the stride are all reached by the same rows
     of the kernel: together they are a stride-1 convolution of the input with those rows,
-    flipped. With columns alike there are ``S_h * S_w`` such phases, and no zero is
-    ever multiplied (Shi et al., *Is the deconvolution layer the same as a convolutional
-    layer?*, arXiv:1609.07009).
+    flipped. With columns alike there are at most ``S_h * S_w`` such phases, and no zero
+    between pixels is ever multiplied (Shi et al., *Is the deconvolution layer the same as
+    a convolutional layer?*, arXiv:1609.07009).
 
     ``input`` is (N, C_in, H, W), ``weight`` (C_in, C_out / groups, K_h, K_w), ``bias``
     (C_out,); the result is (N, C_out, H_out, W_out). The arguments are those of
@@ -241,7 +241,7 @@ def transposed_shapes(input: Any, weight: Any, bias: Any, groups: Any) -> int:
 for input of shape (1, 4, 5, 6)
     """
     axes("input", input, "(N, C_in, H, W)")
-    axes("weight", weight, "(C_in, C_out, K_h, K_w)")
+    axes("weight", weight, "(C_in, C_out / groups, K_h, K_w)")
     of_input, of_weight = tuple(input.shape), tuple(weight.shape)
     groups = integer("groups", groups, minimum=1)
     if 0 in of_input[1:]:

@@ -797,6 +797,23 @@ def test_a_layer_names_an_impossible_argument(
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
+        ("device", "nowhere", ValueError),
+        ("dtype", "float32", TypeError),
+        ("dtype", torch.int32, TypeError),
+    ],
+)
+def test_a_layer_names_a_place_where_it_cannot_be(
+    name: str, value: Any, error: type[Exception]
+) -> None:
+    for layer in (DeformConv2d, DeformConv2dPack):
+        arguments: Any = {name: value}
+        with rejects(error, f"{name}={value!r}: expected"):
+            layer(8, 8, 3, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
         *bad_integers(offset_groups=1),
         ("offset_groups", 3, ValueError),
         ("modulated", 1, TypeError),
@@ -821,6 +838,16 @@ def test_a_layer_names_what_it_cannot_convolve() -> None:
             layer(torch.zeros(3, 5, 6), *offsets)
         with rejects(TypeError, "input is a list: expected a torch.Tensor"):
             layer([1.0], *offsets)
+
+
+def test_a_pack_names_an_input_that_its_offset_layer_cannot_take() -> None:
+    layer = DeformConv2dPack(3, 4, 5, padding=1)
+    with rejects(TypeError, "weight is torch.float32", "expected torch.float64"):
+        layer(torch.zeros(1, 3, 5, 6, dtype=torch.float64))
+    with rejects(ValueError, "spans 5×5", "at most 4×8", "padding=(1, 1)"):
+        layer(torch.zeros(1, 3, 2, 6))
+    with rejects(ValueError, "input of shape (1, 3, 0, 6): expected sizes"):
+        layer(torch.zeros(1, 3, 0, 6))
 
 
 # The cost.

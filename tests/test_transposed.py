@@ -295,7 +295,7 @@ def test_arguments_that_do_not_fit_are_named(
         ("input", (2, 4, 0, 6), "sizes of at least 1"),
         ("weight", (3, 4, 3, 2), "(4, C_out / groups, K_h, K_w)"),
         ("weight", (4, 3, 0, 2), "sizes of at least 1"),
-        ("weight", (4, 3, 3), "(C_in, C_out, K_h, K_w)"),
+        ("weight", (4, 3, 3), "(C_in, C_out / groups, K_h, K_w)"),
         ("bias", (4,), "(3,)"),
     ],
 )
