@@ -120,7 +120,9 @@ def _check_linear(
     if moved.ne(0).any():
         raise ValueError(f"{expected}, but it moves zero, as one with a bias does")
     found = _batch(function, probe.cos().reshape(1, *shape))[0]
-    if not torch.allclose(matrix @ probe.cos(), found):
+    largest = max(found.abs().tolist(), default=0.0)
+    rounding = 100 * torch.finfo(matrix.dtype).eps * largest
+    if not torch.allclose(matrix @ probe.cos(), found, atol=rounding):
         raise ValueError(expected)
 
 
@@ -147,7 +149,7 @@ def taps(
         taps[k, i, p] = 1 if p == S * i + D * k - P else 0
 
     One matrix for each kernel position ``k``: a diagonal, moved by ``D * k - P`` and, with
-    a stride, as steep as the stride. Rows that would read outside the image are 0.
+    a stride, flatter: ``S`` columns on for each row. Rows that would read outside the image are 0.
 
     Raises ``ValueError`` if an argument is too small or the kernel does not fit.
 
@@ -226,6 +228,9 @@ def family(
     layer, the second step first. A deformable entry ``k - 1 + s`` is the share ``s`` of
     weight ``k``, the nearest of those that an offset, drawn at random, brings to a pixel.
 
+    Raises ``ValueError`` or ``TypeError`` if an argument is too small or no integer, or if
+    ``groups`` does not divide ``channels``.
+
     >>> matrices = family()
     >>> {name: len(factors) for name, factors in matrices.items() if len(factors) > 1}
     {'spatially separable': 2, 'depthwise separable': 2}
@@ -234,6 +239,8 @@ def family(
     """
     size = pair("input_size", input_size, minimum=1)
     C = integer("channels", channels, minimum=1)
+    groups = integer("groups", groups, minimum=1)
+    divides("groups", groups, channels=C)
 
     def of(layer: Callable[..., Tensor], *weight: int, **options: object) -> Tensor:
         numbers = torch.arange(1.0, 1 + prod(weight)).double().reshape(weight)

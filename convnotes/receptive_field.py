@@ -148,6 +148,7 @@ def _reads(stack: list[Window], axis: int) -> tuple[int, ...]:
 # By measurement.
 
 
+@torch.inference_mode(False)
 def measured_receptive_field(
     module: Callable[[Tensor], Tensor], input_shape: tuple[int, ...]
 ) -> ReceptiveField:
@@ -172,9 +173,10 @@ def measured_receptive_field(
     output.
 
     Raises ``ValueError`` if ``input_shape`` is impossible, if the field is so large that
-    it may be cut off at the input's border (behind global pooling it always is), or if
-    the input is too small to have neighbours in the output; ``TypeError`` if ``module``
-    cannot be called or gives something else than one such tensor.
+    it may be cut off at the input's border (behind global pooling it always is), if
+    the input is too small to have neighbours in the output, or if ``module`` is on the
+    meta device; ``TypeError`` if ``module`` cannot be called or gives something else
+    than one such tensor.
 
     >>> layers = [nn.Conv2d(1, 2, 3, stride=2), nn.ReLU(), nn.MaxPool2d(3, padding=1)]
     >>> measured_receptive_field(nn.Sequential(*layers), (1, 40, 50))
@@ -223,7 +225,7 @@ class Transparent(TorchFunctionMode):
         name = getattr(func, "__name__", "").rstrip("_")
         if name in TRANSPARENT:
             return args[0] if args else kwargs["input"]
-        if name == "max_pool2d":
+        if name in ("max_pool2d", "max_pool2d_with_indices"):
             return _sum_pool(func, *args, **kwargs)
         if name == "adaptive_max_pool2d":
             return F.adaptive_avg_pool2d(*args[:2])
@@ -243,11 +245,12 @@ def _sum_pool(
     dilation: IntOrPair = 1,
     *others: Any,
     **options: Any,
-) -> Tensor:
+) -> Any:
     """Sum the windows over which ``func`` would take the maximum; they may end outside."""
     if stride is None or stride == []:
         stride = kernel_size
-    pooled = func(input, kernel_size, stride, padding, dilation, *others, **options)
+    made = func(input, kernel_size, stride, padding, dilation, *others, **options)
+    pooled = made[0] if isinstance(made, tuple) else made  # or with indices
     kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
     padding, dilation = pair("padding", padding, 0), pair("dilation", dilation, 1)
     borders: list[int] = []
@@ -258,9 +261,10 @@ def _sum_pool(
         borders += [padding[axis], max(0, after)]
     channels = input.shape[-3]
     ones = input.new_ones(channels, 1, *kernel_size)
-    return F.conv2d(
+    summed = F.conv2d(
         F.pad(input, borders), ones, None, stride, 0, dilation, groups=channels
     )
+    return (summed, *made[1:]) if isinstance(made, tuple) else summed
 
 
 _Extent = tuple[int, int] | None
@@ -317,7 +321,11 @@ def _measured(module: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> _Me
 
     def extents(move: int) -> tuple[_Extent, _Extent]:
         below = min(max(row + move, 0), rows - 1)
-        return seen_from(below, min(max(column + move, 0), columns - 1))
+        right = min(max(column + move, 0), columns - 1)
+        both = seen_from(below, right)
+        if both[0] is None:  # one axis alone may read nothing there
+            return seen_from(below, column)[0], seen_from(row, right)[1]
+        return both
 
     return _Measured(extents, (row, column), (rows, columns))
 
@@ -327,6 +335,10 @@ def _copied(module: Any) -> tuple[Any, Any]:
     if isinstance(module, nn.Module):
         copy = deepcopy(module).double().eval().requires_grad_(False)
         tensor = next(copy.parameters(), torch.empty(()))
+        if tensor.is_meta:
+            raise ValueError(
+                "module is on the meta device: expected one whose weights have values"
+            )
         return copy, tensor.device
     owner = getattr(module, "__self__", None)
     if isinstance(owner, nn.Module):

@@ -157,6 +157,16 @@ def test_a_function_that_is_not_linear_has_no_matrix(function: Any) -> None:
         as_matrix(function, (2, 3))
 
 
+def test_rounding_is_no_reason_to_call_a_function_not_linear() -> None:
+    weight = torch.randn(16, 32, 3, 3, generator=torch.Generator().manual_seed(0))
+    as_matrix(lambda x: F.conv2d(x, weight), (32, 12, 12), dtype=torch.float32)
+
+
+def test_a_function_with_small_values_is_checked_as_any_other() -> None:
+    with rejects(ValueError, "expected a linear function"):
+        as_matrix(lambda x: 1e-12 * torch.relu(x), (2, 3))
+
+
 def test_of_a_bias_it_is_said_that_it_moves_zero() -> None:
     with rejects(ValueError, "expected a linear function, but it moves zero"):
         as_matrix(torch.nn.Conv2d(1, 2, 3), (1, 5, 4), dtype=torch.float32)
@@ -349,6 +359,16 @@ def test_an_impossible_weight_of_the_formula_is_named() -> None:
 
 
 # The family portrait.
+
+
+@pytest.mark.parametrize(
+    ("groups", "error"), [(0, ValueError), (3, ValueError), (2.0, TypeError)]
+)
+def test_groups_that_do_not_divide_the_portraits_channels_are_named(
+    groups: Any, error: type[Exception]
+) -> None:
+    with rejects(error, f"groups={groups!r}: expected"):
+        family(groups=groups)
 
 
 def test_the_portrait_numbers_each_variants_weights() -> None:

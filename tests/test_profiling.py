@@ -644,3 +644,15 @@ def test_a_report_without_rows_prints_and_draws() -> None:
     assert (found.params, found.macs, found.by_kind()) == (0, 0, {})
     assert "called and not counted: relu (1)" in str(found)
     assert len(found.draw().axes) == 2
+
+
+class Grows(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        total = torch.ones(3, 1, 1)
+        total += x
+        return total
+
+
+def test_a_sum_in_place_that_does_not_fit_is_torchs_error() -> None:
+    with rejects(ValueError, "Grows raised RuntimeError: output with shape"):
+        profile(Grows(), (1, 3, 8, 8))

@@ -493,3 +493,28 @@ def test_what_is_no_shape_of_an_image_is_named(
 ) -> None:
     with rejects(error, "input_shape=", "expected"):
         measured_receptive_field(nn.Identity(), shape)
+
+
+def test_max_pooling_that_returns_its_indices_sums_too() -> None:
+    def pooled(x: Tensor) -> Tensor:
+        return F.max_pool2d(x, 3, 2, 1, return_indices=True)[0]
+
+    assert measured_receptive_field(pooled, (1, 20, 23)) == (3, 2, 1)
+
+
+def test_a_transposed_layer_with_gaps_is_measured_alike_on_both_axes() -> None:
+    layer = nn.ConvTranspose2d(1, 1, 2, stride=3)
+    expected: Any = (1, Fraction(1, 3), 0)
+    for shape in ((1, 30, 31), (1, 31, 30), (1, 32, 33)):
+        assert measured_receptive_field(layer, shape) == expected
+
+
+def test_a_field_is_measured_in_inference_mode_too() -> None:
+    layer = nn.Conv2d(1, 1, 3)
+    with torch.inference_mode():
+        assert measured_receptive_field(layer, (1, 9, 10)) == (3, 1, 0)
+
+
+def test_a_module_on_the_meta_device_is_named() -> None:
+    with rejects(ValueError, "module is on the meta device"):
+        measured_receptive_field(nn.Conv2d(1, 1, 3, device="meta"), (1, 9, 10))

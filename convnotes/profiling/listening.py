@@ -63,7 +63,8 @@ class Listener(TorchFunctionMode):
                 shape = SHAPES[func](*args, **kwargs)
                 if shape is not None:
                     in_place = name.endswith("_") or kwargs.get("inplace", False)
-                    return self.uncounted(name, args[0], shape, in_place)
+                    if not in_place or shape == tuple(args[0].shape):
+                        return self.uncounted(name, args[0], shape, in_place)
         if name == "__get__":
             return META if func == DEVICE else func(*args, **kwargs)
         if name in QUESTIONS:
