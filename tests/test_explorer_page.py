@@ -286,6 +286,13 @@ def test_what_cannot_be_is_explained(browser: Browser) -> None:
         assert not page.locator(".why").is_visible()
 
 
+def test_an_output_that_reads_only_padding_has_its_sum(browser: Browser) -> None:
+    settings = {"kernel_size": 1, "padding": 1}
+    with opened(browser, "separable", settings=settings) as page:
+        page.get_by_label("output column", exact=True).press("ArrowLeft")
+        assert text(page, ".sum").startswith("y[0, 1, 0] =")
+
+
 def test_a_finger_points_too_and_turns_knobs(browser: Browser) -> None:
     with opened(browser, width=360, has_touch=True) as page:
         page.touchscreen.tap(*cell(page, "Output", 2, 5))

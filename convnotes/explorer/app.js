@@ -326,7 +326,7 @@ export function mount(root, { settings, address }) {
         const read = readBy(list[last], [i, j])
         const one = read.find(({ u, v }) => tap?.step === last && tap.u === u && tap.v === v) ?? read[Math.floor(read.length / 2)]
         const use = one.inside ? one : read.find(other => other.inside)
-        text += sumOf(0, [use.y, use.x], 'between')
+        if (use) text += sumOf(0, [use.y, use.x], 'between') // none where all that is read is padding
       }
       if (s.variant === 'deformable') {
         const point = samples(s, list[0], moved, [i, j]).find(({ u, v }) => u === tap.u && v === tap.v)
