@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -333,6 +334,17 @@ def test_a_sampling_point_is_dragged_by_mouse_and_by_keyboard(browser: Browser) 
         offset = handle.get_attribute("aria-label")
         page.keyboard.press("ArrowDown")
         assert handle.get_attribute("aria-label") != offset
+
+
+def test_deformed_outputs_that_read_an_input_are_those_of_the_sum(
+    browser: Browser,
+) -> None:
+    with opened(browser, "deformable") as page:
+        page.get_by_role("button", name="input", exact=True).click()
+        named = re.findall(r"y\[0, (\d+), (\d+)\]", text(page, ".sum"))
+        rows = sorted({int(row) for row, _ in named})
+        said = f"read by output {len(set(named))} positions, rows {rows[0]} to {rows[-1]}"
+        page.wait_for_selector(f".live:has-text('{said}')", state="attached")
 
 
 def test_playing_goes_on_and_stops(browser: Browser) -> None:
