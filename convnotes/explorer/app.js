@@ -209,7 +209,8 @@ export function mount(root, { settings, address }) {
     markTap(context, shownGrids)
     drawn = shownGrids
     placeSpots(points)
-    if (!trouble) drawMix()
+    if (trouble) fresh(mix)
+    else drawMix()
   }
 
   function drawMix() {
@@ -371,6 +372,7 @@ export function mount(root, { settings, address }) {
 
   let lastNumbers
   function render() {
+    find('.stage').classList.toggle('long', list.length > 1)
     find('.why').hidden = !trouble
     find('.why').textContent = trouble
     for (const button of all('[data-side]')) aria(button, 'pressed', button.dataset.side === side)

@@ -405,7 +405,7 @@ export function sentence(s, side, [i, j], value, moved) {
     const read = deformed ? readByPoints(s, first, moved, [i, j]) : readThrough(list, [i, j])
     const beyond = new Set(read.filter(one => !one.inside).map(one => [one.y, one.x].join())).size
     return signed(`Output row ${i}, column ${j}, is ${number(value)}. It ${last.scatter ? 'is reached from' : 'reads'} input ${where(read)}`
-      + (beyond ? `, and ${beyond} of the ${deformed ? 'zeros around it' : 'padding'}.` : '.'))
+      + (beyond ? `, and ${beyond} of the zeros around it.` : '.'))
   }
   const reached = deformed ? reachedByPoints(s, first, moved, [i, j]) : reachedThrough(list, [i, j])
   return signed(`Input row ${i}, column ${j}, is ${number(value)}. It ${first.scatter ? 'is added to' : 'is read by'} output ${where(reached)}.`)
