@@ -5,7 +5,7 @@ import VARIANTS from './variants.json' with { type: 'json' }
 import { KNOBS, clamp, most, settle } from './settings.js'
 import {
   steps, problem, readBy, reachedFrom, counts, mixedBy, mixedInto, inputValues, layerValues, weightAt, weightOf,
-  samples, sampled, offsetKey, quantities, torchLine, divisors, sentence, number, factor, thousands, times,
+  samples, sampled, reachedByPoints, offsetKey, quantities, torchLine, divisors, sentence, number, factor, thousands, times,
 } from './geometry.js'
 import { readPalette, fresh, arrange, cellAt, centre, drawGrid, drawOffsets, drawChannels, longestText, rgb } from './draw.js'
 
@@ -118,7 +118,7 @@ export function mount(root, { settings, address }) {
       for (let n = list.length; n-- > 0;) sets[n] = through(sets[n + 1].filter(one => one.inside), list[n], readBy)
     } else {
       sets[0] = here
-      list.forEach((step, n) => { sets[n + 1] = through(sets[n].filter(one => one.inside), step, reachedFrom) })
+      list.forEach((step, n) => { sets[n + 1] = through(sets[n].filter(one => one.inside), step, reached) })
     }
     return sets
   }
@@ -209,7 +209,8 @@ export function mount(root, { settings, address }) {
     markTap(context, shownGrids)
     drawn = shownGrids
     placeSpots(points)
-    if (!trouble) drawMix()
+    if (trouble) fresh(mix)
+    else drawMix()
   }
 
   function drawMix() {
@@ -326,7 +327,7 @@ export function mount(root, { settings, address }) {
         const read = readBy(list[last], [i, j])
         const one = read.find(({ u, v }) => tap?.step === last && tap.u === u && tap.v === v) ?? read[Math.floor(read.length / 2)]
         const use = one.inside ? one : read.find(other => other.inside)
-        text += sumOf(0, [use.y, use.x], 'between')
+        if (use) text += sumOf(0, [use.y, use.x], 'between') // none where all that is read is padding
       }
       if (s.variant === 'deformable') {
         const point = samples(s, list[0], moved, [i, j]).find(({ u, v }) => u === tap.u && v === tap.v)
@@ -337,28 +338,20 @@ export function mount(root, { settings, address }) {
       return text
     }
     const step = list[0], [H, W] = s.input_size, c = chosen[0], o = chosen[1]
-    const value = maps[0][(c * H + i) * W + j], reached = reachedThroughPoint(step, [i, j])
+    const value = maps[0][(c * H + i) * W + j], hits = reached(step, [i, j])
     const verb = step.scatter ? 'is multiplied by the kernel, and added to' : 'is read by'
     const name = list.length > 1 ? 'between' : 'y'
-    const each = reached.filter(one => one.inside).map(one => {
+    const each = hits.filter(one => one.inside).map(one => {
       const w = weightOf(step, weights[0], o, c, one.u, one.v) * (one.weight ?? 1)
       const on = tap?.u === one.u && tap.v === one.v
       return `<span class='t${on ? ' on' : ''}'>${name}[${o}, ${one.y}, ${one.x}] += ${chip('w', factor(w))}·${chip('x', value)}</span>`
     })
-    const cropped = reached.length - each.length
+    const cropped = hits.length - each.length
     return `<p><b>x[${c}, ${i}, ${j}] = ${chip('x', value)}</b> ${each.length ? verb : 'is read by no output'}</p><p>${each.join(', ')}`
       + `${cropped ? ` <span class=soft>${cropped} more cropped away</span>` : ''}</p>`
   }
 
-  function reachedThroughPoint(step, target) {
-    if (s.variant !== 'deformable') return reachedFrom(step, target)
-    const found = []
-    for (let i = 0; i < step.out[0]; i++) for (let j = 0; j < step.out[1]; j++) for (const one of samples(s, step, moved, [i, j])) {
-      const corner = one.corners.find(({ y, x, weight }) => y === target[0] && x === target[1] && weight)
-      if (corner) found.push({ u: one.u, v: one.v, y: i, x: j, inside: true, weight: corner.weight })
-    }
-    return found
-  }
+  const reached = (step, target) => s.variant === 'deformable' ? reachedByPoints(s, step, moved, target) : reachedFrom(step, target)
 
   let announced, waiting
   function announce(text) {
@@ -379,6 +372,7 @@ export function mount(root, { settings, address }) {
 
   let lastNumbers
   function render() {
+    find('.stage').classList.toggle('long', list.length > 1)
     find('.why').hidden = !trouble
     find('.why').textContent = trouble
     for (const button of all('[data-side]')) aria(button, 'pressed', button.dataset.side === side)
@@ -399,7 +393,7 @@ export function mount(root, { settings, address }) {
       const map = maps[side === 'output' ? list.length : 0], size = side === 'output' ? list.at(-1).out : s.input_size
       const value = map[(chosen[side === 'output' ? list.length : 0] * size[0] + at[side][0]) * size[1] + at[side][1]]
       const [out, , params, macs] = quantities(s)
-      announce(`Output ${out.value.replace('×', 'by')}. ${params.value} parameters, ${macs.value} MACs. ${sentence(s, side, at[side], value)}`)
+      announce(`Output ${out.value.replace('×', 'by')}. ${params.value} parameters, ${macs.value} MACs. ${sentence(s, side, at[side], value, moved)}`)
     }
   }
 

@@ -216,6 +216,16 @@ export function samples(s, step, moved, [i, j]) {
     return { ...tap, grid: [tap.y, tap.x], offset: [dy, dx], y, x, corners: corners(y, x, step.size) }
   })
 }
+// The pixels that the points of one output read, and the outputs whose points read one pixel.
+export const readByPoints = (s, step, moved, at) => samples(s, step, moved, at).flatMap(({ u, v, corners }) =>
+  corners.filter(({ weight }) => weight).map(one => ({ u, v, ...one })))
+export function reachedByPoints(s, step, moved, [y, x]) {
+  const found = []
+  for (let i = 0; i < step.out[0]; i++) for (let j = 0; j < step.out[1]; j++) {
+    for (const one of readByPoints(s, step, moved, [i, j])) if (one.y === y && one.x === x) found.push({ ...one, y: i, x: j })
+  }
+  return found
+}
 export function sampled(input, c, [H, W], corners) {
   let value = 0
   for (const { y, x, weight, inside } of corners) if (inside) value += weight * input[(c * H + y) * W + x]
@@ -379,8 +389,8 @@ export function divisors(a, b) {
 }
 
 // What the chosen position does, in words.
-export function sentence(s, side, [i, j], value) {
-  const list = steps(s), last = list.at(-1), first = list[0]
+export function sentence(s, side, [i, j], value, moved) {
+  const list = steps(s), last = list.at(-1), first = list[0], deformed = s.variant === 'deformable'
   const span = (at, name) => {
     const low = Math.min(...at), high = Math.max(...at)
     return low === high ? `${name} ${low}` : `${name}s ${low} to ${high}`
@@ -392,12 +402,13 @@ export function sentence(s, side, [i, j], value) {
     return `${several} position${several === 1 ? '' : 's'}, ${span(inside.map(one => one.y), 'row')}, ${span(inside.map(one => one.x), 'column')}`
   }
   if (side === 'output') {
-    const read = readThrough(list, [i, j])
+    const read = deformed ? readByPoints(s, first, moved, [i, j]) : readThrough(list, [i, j])
     const beyond = new Set(read.filter(one => !one.inside).map(one => [one.y, one.x].join())).size
     return signed(`Output row ${i}, column ${j}, is ${number(value)}. It ${last.scatter ? 'is reached from' : 'reads'} input ${where(read)}`
-      + (beyond ? `, and ${beyond} of the padding.` : '.'))
+      + (beyond ? `, and ${beyond} of the zeros around it.` : '.'))
   }
-  return signed(`Input row ${i}, column ${j}, is ${number(value)}. It ${first.scatter ? 'is added to' : 'is read by'} output ${where(reachedThrough(list, [i, j]))}.`)
+  const reached = deformed ? reachedByPoints(s, first, moved, [i, j]) : reachedThrough(list, [i, j])
+  return signed(`Input row ${i}, column ${j}, is ${number(value)}. It ${first.scatter ? 'is added to' : 'is read by'} output ${where(reached)}.`)
 }
 
 // Through all steps: the input positions behind one output, the outputs before one input.

@@ -109,8 +109,6 @@ main {{ max-width: 860px; margin: auto }}
 {joined(*MODULES)}
 mount(document.querySelector('main'), {{ settings: {literal(settings)} }})
 </script>
-</body>
-</html>
 """
 
 
