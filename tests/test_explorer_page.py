@@ -30,7 +30,8 @@ LARGEST = 60_000  # bytes a figure
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_figure_is_one_small_frame_that_cannot_reach_its_page(variant: str) -> None:
     source = explore(variant)._repr_html_()
-    [frame] = BeautifulSoup(source, "html.parser").find_all(True)
+    around, frame = BeautifulSoup(source, "html.parser").find_all(True)
+    assert frame.parent is around
     assert frame.name == "iframe"
     assert frame["sandbox"] == ["allow-scripts"]
     assert variants()["variants"][variant]["title"].lower() in frame["title"]
@@ -343,7 +344,9 @@ def test_deformed_outputs_that_read_an_input_are_those_of_the_sum(
         page.get_by_role("button", name="input", exact=True).click()
         named = re.findall(r"y\[0, (\d+), (\d+)\]", text(page, ".sum"))
         rows = sorted({int(row) for row, _ in named})
-        said = f"read by output {len(set(named))} positions, rows {rows[0]} to {rows[-1]}"
+        said = (
+            f"read by output {len(set(named))} positions, rows {rows[0]} to {rows[-1]}"
+        )
         page.wait_for_selector(f".live:has-text('{said}')", state="attached")
 
 
@@ -404,6 +407,31 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser) -> None:
             )
             assert_none(wide)
             assert page.evaluate("document.documentElement.scrollWidth") == 328
+
+
+def test_the_frame_holds_the_whole_figure_at_every_width(browser: Browser) -> None:
+    """It is the width of the frame that counts, in a page as wide as it may be."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        cut = []
+        for variant in VARIANTS:
+            page.set_content(f"<main>{explore(variant)._repr_html_()}</main>")
+            page.frame_locator("iframe").locator(".tiles div").first.wait_for()
+            for width in (288, 328, 420, 558, 568, 640, 674, 676, 860):
+                page.evaluate(
+                    "w => { document.querySelector('main').style.width = w + 'px' }",
+                    width,
+                )
+                page.frames[1].wait_for_function("w => innerWidth === w", arg=width)
+                over = page.frames[1].evaluate(
+                    """async () => {
+                        for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame)
+                        const { scrollHeight, scrollWidth } = document.documentElement
+                        return [scrollWidth - innerWidth, scrollHeight - innerHeight] }"""
+                )
+                if over != [0, 0]:
+                    cut.append(f"{variant} at {width}: {over}")
+        assert_none(cut)
 
 
 def test_the_frame_is_cut_off_from_the_page_around_it(browser: Browser) -> None:

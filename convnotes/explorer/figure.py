@@ -10,8 +10,10 @@ from convnotes.shapes import conv_output_size, conv_transpose_output_size
 
 Settings = dict[str, int | tuple[int, int]]
 
-HEIGHT = "clamp(980px, (640px - 100vw) * 9999, 1900px)"
-"""Of the frame: known before it is drawn, so that nothing moves; more on a phone."""
+HEIGHT = (
+    "max(985px,min(1175px,(676px - 100cqw)*9999),min({phone}px,(561px - 100cqw)*9999))"
+)
+"""Of the frame, by its width: known before it is drawn, so that nothing moves."""
 
 
 class Explorer:
@@ -41,10 +43,12 @@ stride=(2, 2), padding=(1, 1), in_channels=3, out_channels=4; its output is 3 ×
     def _repr_html_(self) -> str:
         """Return one frame that holds the whole figure and cannot reach the page around it."""
         content = document({"variant": self.variant, **self.settings}, self.title)
+        height = HEIGHT.format(phone=2020 if "separable" in self.variant else 1920)
         return (
+            '<div style="container-type:inline-size">'
             f'<iframe class="explorer" title="{escape(self.title)}" sandbox="allow-scripts" '
-            f'style="width: 100%; height: {HEIGHT}; border: 0" '
-            f'srcdoc="{content.replace("&", "&amp;").replace(chr(34), "&quot;")}"></iframe>'
+            f'style="width:100%;height:{height};border:0" '
+            f'srcdoc="{content.replace("&", "&amp;").replace(chr(34), "&quot;")}"></iframe></div>'
         )
 
 
