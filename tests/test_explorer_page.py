@@ -422,9 +422,11 @@ def test_the_frame_holds_the_whole_figure_at_every_width(browser: Browser) -> No
                     "w => { document.querySelector('main').style.width = w + 'px' }",
                     width,
                 )
-                page.frames[1].wait_for_function(f"innerWidth === {width}")
+                page.frames[1].wait_for_function("w => innerWidth === w", arg=width)
                 over = page.frames[1].evaluate(
-                    """() => { const { scrollHeight, scrollWidth } = document.documentElement
+                    """async () => {
+                        for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame)
+                        const { scrollHeight, scrollWidth } = document.documentElement
                         return [scrollWidth - innerWidth, scrollHeight - innerHeight] }"""
                 )
                 if over != [0, 0]:
