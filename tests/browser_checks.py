@@ -43,7 +43,7 @@ class Tab:
         self.complaints.clear()  # what goes wrong from here on is this page's
         self.page.set_viewport_size({"width": 1280, "height": 720})
         self.page.emulate_media(
-            media="screen", color_scheme="light", reduced_motion="reduce"
+            media="null", color_scheme="light", reduced_motion="reduce"
         )
         self.page.goto(url)
         self.page.evaluate("async () => { await window.MathJax?.startup?.promise }")
