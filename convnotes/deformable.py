@@ -38,7 +38,9 @@ from convnotes.costs import Cost, convolution_cost
 from convnotes.grouped import contract_groups
 from convnotes.shapes import conv_output_size, layer_output_size
 
-AT_ONCE = 2**18  # values that a core gathers at a time: 1 MiB of float32
+AT_ONCE = (
+    2**21
+)  # values that a core gathers at a time: with fewer, threads wait for threads
 
 
 def deform_conv2d_loops(
@@ -155,7 +157,7 @@ def deform_conv2d(
     kernel_size = tuple(weight.shape[2:])
     filters = weight.movedim(1, 3).flatten(1)[..., None, None]  # (C_out, K * C_group)
 
-    # Gather no more at a time than fits a cache: a few images, or a few rows of one.
+    # Gather no more at a time than is needed: a few images, or a few rows of a large one.
     row = input.shape[1] * prod(kernel_size) * size[1]
     at_once = AT_ONCE * torch.get_num_threads()
     images, rows = max(1, at_once // (row * size[0])), max(1, at_once // row)
