@@ -414,6 +414,7 @@ def test_what_axe_finds_is_reported(
     [
         '<p><b id="odd" style="color: #777; background: #888">two</b></p>',
         '<p><b id="odd" class="pale">two</b></p>',
+        '<pre><b class="pale">2</b> <b class="pale" id="odd">two</b></pre>',
         '<p style="background: #777"><b id="odd">two</b></p>',
         '<p style="opacity: 0.3"><b id="odd">two</b></p>',
         '<div style="height: 4em; background: #777"></div>'
@@ -431,4 +432,33 @@ def test_of_parts_that_look_alike_the_odd_one_is_reported(
     for theme in THEMES:
         show(other_tab.page, theme)
         [problem] = axe_problems(other_tab.page)
-        assert problem.startswith("color-contrast: ['#odd']")
+        assert problem.startswith("color-contrast: #odd ")
+
+
+def test_of_words_that_look_alike_the_one_that_axe_can_judge_is_reported(
+    other_tab: Tab, tmp_path: Path
+) -> None:
+    """Of one letter axe does not tell whether it is pale."""
+    words = '<pre><i class="pale">a</i> <span class="pale">a</span> {}</pre>'
+    style = "<style>.pale { color: #777; background: #888 }"
+    page = tmp_path / "page.html"
+    changed = ACCESSIBLE_PAGE.replace("<style>", style)
+    page.write_text(changed.replace("<b>two</b>", words.format("")))
+    assert axe_problems(other_tab.visit(page.as_uri()).page) == []
+    more = '<span class="pale">a</span> <span class="pale">word</span>'
+    page.write_text(changed.replace("<b>two</b>", words.format(more)))
+    [problem] = axe_problems(other_tab.visit(page.as_uri()).page)
+    assert problem.startswith("color-contrast: ")
+    assert "word" in problem
+
+
+def test_what_axe_leaves_open_of_words_that_look_alike_is_reported(
+    other_tab: Tab, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    words = """<pre style="position: relative"><span class="word">covered</span>
+    <i style="position: absolute; inset: 0; background: #fff"></i></pre>
+    <pre style="position: relative"><span class="word">seen</span></pre>"""
+    page.write_text(ACCESSIBLE_PAGE.replace("<p><b>two</b></p>", words))
+    [problem] = axe_problems(other_tab.visit(page.as_uri()).page)
+    assert problem == 'contrast left open: <span class="word">covered</span>'
