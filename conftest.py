@@ -12,6 +12,9 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+# Workers share the cores: with more threads each, they would wait for one another's.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same cases in every run, and a bounded number of them.
 settings.register_profile("convnotes", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("convnotes")

@@ -95,7 +95,8 @@ RUN_AXE = """async options => {
         return look
     }
 
-    const words = [...document.querySelectorAll('pre span')].filter(span => lookOf(span)
+    const code = document.querySelectorAll('pre span, article code span, .sig span')
+    const words = [...code].filter(span => lookOf(span)
         && !span.childElementCount && getComputedStyle(span).display == 'inline'
         && span.getAttributeNames().every(name => name == 'class'))
     const letters = word => word.textContent.match(/[\\p{L}\\p{N}]/gu)?.length ?? 0
@@ -142,7 +143,7 @@ def axe_problems(page: Page, *rules: str) -> list[str]:
     The page loses the spans of look-alike words in its code.
     """
     page.evaluate(AXE_SCRIPT)
-    options = {"resultTypes": ["violations"]}
+    options = {"resultTypes": ["violations"], "iframes": False}
     return page.evaluate(RUN_AXE, options | ({"runOnly": list(rules)} if rules else {}))
 
 

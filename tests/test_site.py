@@ -4,13 +4,12 @@ import importlib
 import inspect
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from book_checks import ROOT, assert_none, chapters, files_in_contents, stems
@@ -23,20 +22,14 @@ from browser_checks import (
     narrow_problems,
     show,
 )
-from playwright.sync_api import Browser, sync_playwright
+from browsers import chromium, lacking
+from playwright.sync_api import Browser
 from site_checks import Pages, all_problems, attribute, elements, parse
 
 from tools.book_site import link_options
 
 SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))
 PAGES = [f"{page}.html" for page in files_in_contents(ROOT)]
-
-
-def lacking(reason: str) -> NoReturn:
-    """Skip the test; in CI nothing may be lacking, so fail it there."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -177,30 +170,11 @@ def test_a_style_sheet_that_loads_from_another_host_is_reported(tmp_path: Path) 
 
 # The pages in a browser.
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, names)), None
-    )
-    if not found:
-        lacking("there is no Chromium: install it, or say in CHROMIUM where it is")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -288,7 +262,11 @@ def test_a_hidden_solution_opens_with_the_keyboard(visited: Tab) -> None:
         assert solution.evaluate("element => element.open") == opened
 
 
-@pytest.mark.parametrize("page", PAGES)
+# One page of each kind: with formulas, figures, pictures, tables, and the figure itself.
+KINDS = ("intro", "notation", "standard", "explorer", "cheat_sheet", "api")
+
+
+@pytest.mark.parametrize("page", [f"book/{name}.html" for name in KINDS])
 def test_a_page_works_from_a_file(site: Path, other_tab: Tab, page: str) -> None:
     other_tab.visit((site.resolve() / page).as_uri())
     assert_none(other_tab.complaints + formula_problems(other_tab.page))
