@@ -6,7 +6,9 @@ unknown there are none.
 """
 
 import os
+import re
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 from docutils import nodes
@@ -102,6 +104,58 @@ def list_bibliography(
         )
 
 
+ROLES = {
+    "table": "table",
+    "thead": "rowgroup",
+    "tbody": "rowgroup",
+    "tr": "row",
+    "th": "columnheader",
+    "td": "cell",
+}
+
+
+def repeat_heads(table: str) -> str:
+    r"""Write in each cell of a wide table, in HTML, what heads its column.
+
+    On a phone the style sheet then stacks the cells of a row, each behind its head. A
+    browser may forget what is a row once it is drawn otherwise, so the roles are written
+    too. A table of fewer than four columns has room beside it, one of terms in several
+    languages is short: both stay as they are.
+
+    >>> heads = "".join(f"<th>{head}</th>" for head in ("name", "rows", "columns", "of"))
+    >>> narrow = "<tr><td>x</td>\n<td>3</td></tr>"
+    >>> print(repeat_heads(f"<tr>{heads}</tr>\n{narrow}").split("\n", 1)[1])
+    <tr role="row"><td role="cell" data-head="name">x</td>
+    <td role="cell" data-head="rows">3</td></tr>
+    >>> repeat_heads(narrow) == narrow
+    True
+    """
+    cells = re.findall("<th\\b[^>]*>(.*?)</th>", table, re.DOTALL)
+    heads = [re.sub(r"<[^>]*>|\\[()]", "", cell).replace("'", "′") for cell in cells]
+    if len(heads) < 4 or not LANGUAGES.keys().isdisjoint(heads):
+        return table
+    table = table.replace('class="table', 'class="table stacked', 1)
+    table = re.sub(
+        rf"<({'|'.join(ROLES)})\b",
+        lambda tag: f'{tag[0]} role="{ROLES[tag[1]]}"',
+        table,
+    )
+    head = cycle(heads)
+    return re.sub("<td[^>]*", lambda cell: f'{cell[0]} data-head="{next(head)}"', table)
+
+
+def stack_tables(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    if "body" in context:
+        context["body"] = re.sub(
+            '<table class="table.*?</table>',
+            lambda table: repeat_heads(table[0]),
+            context["body"],
+            flags=re.DOTALL,
+        )
+
+
 class InteractiveFigure(SphinxDirective):
     """The directive ``explorer``: the interactive figure, in the page itself.
 
@@ -120,4 +174,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", name_languages)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", list_bibliography)
+    app.connect("html-page-context", stack_tables)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
