@@ -147,28 +147,37 @@ def axe_problems(page: Page, *rules: str) -> list[str]:
     return page.evaluate(RUN_AXE, options | ({"runOnly": list(rules)} if rules else {}))
 
 
-MAY_SCROLL = "pre, .highlight, .pst-scrollable-table-container, .math, mjx-container"
+MAY_SCROLL = "pre, .highlight"
 
 
 def narrow_problems(page: Page) -> list[str]:
-    """List what a phone would have to scroll sideways, other than code, tables and formulas."""
+    """List what a phone would have to scroll sideways, other than code, or would cut off.
+
+    What is written for screen readers alone is cut off on purpose: formulas as MathML, and
+    what is in a box of one pixel.
+    """
     page.set_viewport_size({"width": 360, "height": 800})
     return page.evaluate(
         """async mayScroll => {
             await Promise.all(document.getAnimations().map(moving => moving.finished))
             const page = document.documentElement, found = []
+            const spoken = [...document.querySelectorAll('mjx-assistive-mml')]
+            spoken.forEach(({style}) => style.setProperty('display', 'none', 'important'))
             if (page.scrollWidth > page.clientWidth)
                 found.push(`the page is ${page.scrollWidth} px wide`)
             for (const element of document.querySelectorAll('main, main *')) {
                 if (element.closest(mayScroll)) continue
-                const wide = element.scrollWidth > element.clientWidth + 1
+                const {clientWidth} = element
+                const wide = clientWidth > 1 && element.scrollWidth > clientWidth + 1
                 const right = element.getBoundingClientRect().right
                 if (!wide && right <= page.clientWidth + 1) continue
                 if (!element.checkVisibility({visibilityProperty: true})) continue
-                const scrolls = ['auto', 'scroll'].includes(getComputedStyle(element).overflowX)
-                if ((wide && scrolls) || right > page.clientWidth + 1)
+                const holds = getComputedStyle(element).overflowX != 'visible'
+                    && !element.matches('mjx-container *')  // braces made of parts
+                if ((wide && holds) || right > page.clientWidth + 1)
                     found.push(`${Math.round(right)} px: ${element.cloneNode().outerHTML}`)
             }
+            spoken.forEach(({style}) => style.removeProperty('display'))
             return found
         }""",
         MAY_SCROLL,

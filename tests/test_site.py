@@ -239,7 +239,7 @@ def test_nothing_moves_for_who_asked_for_less_motion(visited: Tab) -> None:
     assert_none(moving)
 
 
-def test_on_a_phone_only_code_tables_and_formulas_scroll_and_by_keyboard_too(
+def test_on_a_phone_only_code_scrolls_sideways_and_by_keyboard_too(
     visited: Tab,
 ) -> None:
     assert_none(narrow_problems(visited.page))
@@ -322,6 +322,10 @@ def test_in_a_browser_a_broken_page_is_reported(other_tab: Tab, tmp_path: Path) 
         <div class="math">x</div> <mjx-merror></mjx-merror>
         <div style="width: 700px" id="wide">wide</div>
         <div style="overflow-x: scroll"><p style="width: 700px">scrolls</p></div>
+        <div style="overflow: hidden"><p style="width: 700px">is cut off</p></div>
+        <div style="overflow: auto" id="t"><table style="width: 700px"><td>1</table></div>
+        <div style="overflow: auto" class="math"><p style="width: 700px">x</p></div>
+        <pre style="overflow: auto"><b style="padding: 350px">code</b></pre>
         </main>"""
     )
     other_tab.visit((tmp_path / "page.html").as_uri())
@@ -330,12 +334,14 @@ def test_in_a_browser_a_broken_page_is_reported(other_tab: Tab, tmp_path: Path) 
     assert "a message" in complaints
     assert "an error" in complaints
     assert formula_problems(other_tab.page) == [
-        "0 of 1 formulas are typeset",
+        "0 of 2 formulas are typeset",
         "1 formulas have an error",
     ]
     narrow = "\n".join(narrow_problems(other_tab.page))
     assert 'id="wide"' in narrow
-    assert "overflow-x" in narrow
+    for scrolls in ("overflow-x: scroll", "hidden", 'id="t"', 'class="math"'):
+        assert scrolls in narrow
+    assert "<pre" not in narrow
     assert "the page is" in narrow
 
 
