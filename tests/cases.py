@@ -8,6 +8,8 @@ tolerance can hide a mistake.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import grad, gradcheck, gradgradcheck
 
 Pair = int | tuple[int, int]
 
@@ -117,6 +120,56 @@ def assert_equal(actual: Any, expected: Any) -> None:
     """Assert the same numbers, shape, dtype and device, of tensors or of arrays."""
     actual, expected = torch.as_tensor(actual), torch.as_tensor(expected)
     torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+
+
+def assert_same_gradients(
+    output: Tensor, expected: Tensor, tensors: Sequence[Tensor]
+) -> None:
+    """Assert that two outputs are equal, and their gradients for each of the tensors too."""
+    assert_equal(output, expected)
+    cotangent = whole_numbers(output.shape, seed=4)
+    ours, theirs = (grad(result, tensors, cotangent) for result in (output, expected))
+    for gradient, expected_gradient in zip(ours, theirs, strict=True):
+        assert_equal(gradient, expected_gradient)
+
+
+def assert_numerical_derivatives(
+    function: Callable[..., Tensor], *shapes: tuple[int, ...]
+) -> None:
+    """Assert that first and second derivatives are as differences of values tell.
+
+    A second derivative is one for each pair of elements: let the shapes have a few dozen.
+    """
+    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
+    assert gradcheck(function, tensors)
+    assert gradgradcheck(function, tensors)
+
+
+def each(
+    names: tuple[str, ...], cases: Sequence[tuple[Any, ...]]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As ``pytest.mark.parametrize``, but all cases are one test; the one that fails is named.
+
+    For hundreds of cases, each checked in less time than pytest takes to keep a book on it.
+    """
+
+    def decorated(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def over_all(**given: Any) -> None:
+            for case in cases:
+                chosen = dict(zip(names, case, strict=True))
+                try:
+                    test(**given, **chosen)
+                except BaseException as failure:
+                    failure.add_note(f"where {chosen}")
+                    raise
+
+        asked = signature(test)
+        kept = [one for one in asked.parameters.values() if one.name not in names]
+        over_all.__signature__ = asked.replace(parameters=kept)  # type: ignore[attr-defined]
+        return over_all
+
+    return decorated
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import bad_integers, bad_pairs, rejects
+from cases import bad_integers, bad_pairs, each, rejects
 
 from convnotes.arguments import (
     arrays,
@@ -42,7 +42,7 @@ def test_the_minimum_itself_is_allowed() -> None:
     assert pair("padding", (0, 1), minimum=0) == (0, 1)
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_integers(stride=1, padding=0))
+@each(("name", "value", "error"), bad_integers(stride=1, padding=0))
 def test_an_integer_is_refused_by_name_value_and_what_was_expected(
     name: str, value: Any, error: type[Exception]
 ) -> None:
@@ -51,7 +51,7 @@ def test_an_integer_is_refused_by_name_value_and_what_was_expected(
         integer(name, value, minimum)
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_pairs(stride=1, padding=0))
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0))
 def test_a_pair_is_refused_by_name_value_and_what_was_expected(
     name: str, value: Any, error: type[Exception]
 ) -> None:
@@ -108,7 +108,7 @@ def test_shapes_that_fit_pass(input: Any, weight: Any, bias: Any, groups: int) -
 FITTING: dict[str, Any] = {"input": (2, 6, 5, 7), "weight": (4, 3, 3, 2), "bias": (4,)}
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (6, 5, 7), "(N, C_in, H, W)"),

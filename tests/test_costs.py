@@ -10,6 +10,7 @@ from cases import (
     bad_integers,
     bad_pairs,
     both,
+    each,
     int_or_pair,
     layers,
     rejects,
@@ -194,9 +195,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_integers(in_channels=1, out_channels=1)
-)
+@each(("name", "value", "error"), bad_integers(in_channels=1, out_channels=1))
 def test_impossible_channels_are_named(
     name: str, value: Any, error: type[Exception]
 ) -> None:
@@ -204,7 +203,7 @@ def test_impossible_channels_are_named(
         conv2d_cost(**GOOD | {name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, input_size=1, stride=1, padding=0, dilation=1),
 )

@@ -23,6 +23,7 @@ from cases import (
     bad_integers,
     bad_pairs,
     both,
+    each,
     int_or_pair,
     rejects,
     whole_numbers,
@@ -559,9 +560,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1)
-)
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -574,7 +573,7 @@ def test_an_impossible_argument_is_named(
             deformed_windows(LARGE["input"], LARGE["offset"], (3, 2), **{name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (5, 7), "(N, C_in, H, W)"),
@@ -645,7 +644,7 @@ def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
         function(**given, padding=1, dilation=4)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", [[[[1.0]]]], "a list: expected a torch.Tensor"),
@@ -765,7 +764,7 @@ def test_offsets_learn_more_slowly() -> None:
     torch.optim.SGD(parameter_groups(nn.Conv2d(1, 1, 1), lr=0.1))  # no offsets to slow
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_integers(in_channels=1, out_channels=1, groups=1),
@@ -794,7 +793,7 @@ def test_a_layer_names_an_impossible_argument(
         deform_conv2d_cost(**arguments | {"input_size": 9, name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         ("device", "nowhere", ValueError),
@@ -811,7 +810,7 @@ def test_a_layer_names_a_place_where_it_cannot_be(
             layer(8, 8, 3, **arguments)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_integers(offset_groups=1),

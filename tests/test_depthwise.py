@@ -17,9 +17,12 @@ from cases import (
     Layer,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     bad_integers,
     bad_pairs,
     both,
+    each,
     int_or_pair,
     rejects,
     whole_numbers,
@@ -27,7 +30,6 @@ from cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes import depthwise
@@ -153,12 +155,7 @@ def test_the_fast_form_equals_the_loops(layer: Layer) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
     layer = layer.map(torch.Tensor.requires_grad_)
     output, expected = call(depthwise_conv2d, layer), call(torchs, layer)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, layer.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, layer.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, layer.tensors)
 
 
 @pytest.mark.parametrize(
@@ -167,14 +164,10 @@ def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
 def test_first_and_second_derivatives_are_the_numerical_ones(
     stride: Pair, padding: Pair, dilation: Pair
 ) -> None:
-    shapes = [(2, 2, 4, 3), (4, 1, 3, 2), (4,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return depthwise_conv2d(input, weight, bias, stride, padding, dilation)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(function, (1, 2, 4, 3), (4, 1, 3, 2), (4,))
 
 
 @pytest.mark.parametrize("at_once", [1, 3 * 8 * 7 * 2, 3 * 8 * 7 * 3])
@@ -542,9 +535,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1)
-)
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -558,7 +549,7 @@ BANKS = (
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),
@@ -602,7 +593,7 @@ def test_maps_and_filters_have_to_fit(weight: tuple[int, ...]) -> None:
         weigh_channels([torch.ones(1, 4, 5, 7)] * 6, torch.ones(weight))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )
@@ -631,7 +622,7 @@ def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
         function(**LARGE, padding=(1, 2), dilation=dilation)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", None, "input=None: expected a tensor"),
@@ -668,9 +659,7 @@ MAKERS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_integers(in_channels=1, channel_multiplier=1)
-)
+@each(("name", "value", "error"), bad_integers(in_channels=1, channel_multiplier=1))
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_impossible_channels_are_named(
     make: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -679,7 +668,7 @@ def test_impossible_channels_are_named(
         make(**GOOD | {name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )

@@ -16,9 +16,12 @@ from cases import (
     LAYOUTS,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     bad_integers,
     bad_pairs,
     both,
+    each,
     layers,
     rejects,
     whole_numbers,
@@ -26,7 +29,6 @@ from cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.costs import Cost
@@ -194,26 +196,19 @@ def test_the_fast_form_equals_the_loops(steps: Steps) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(steps: Steps) -> None:
     steps = steps.map(torch.Tensor.requires_grad_)
     output, expected = call(depthwise_separable_conv2d, steps), torchs(steps)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, steps.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, steps.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, steps.tensors)
 
 
 def test_first_and_second_derivatives_are_the_numerical_ones() -> None:
-    shapes = [(2, 2, 5, 4), (4, 1, 3, 2), (3, 4, 1, 1), (3,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(
         input: Tensor, depthwise: Tensor, pointwise: Tensor, bias: Tensor
     ) -> Tensor:
         options: tuple[Pair, Pair, Pair] = (2, 1), (1, 2), (1, 2)
         return depthwise_separable_conv2d(input, depthwise, pointwise, bias, *options)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(
+        function, (1, 2, 4, 3), (4, 1, 3, 2), (3, 4, 1, 1), (3,)
+    )
 
 
 # Identities.
@@ -678,9 +673,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1)
-)
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -689,7 +682,7 @@ def test_an_impossible_argument_is_named(
         function(**LARGE, **{name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),
@@ -756,7 +749,7 @@ def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
         function(**LARGE | {"depthwise_weight": weight}, padding=(1, 2))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", None, "input=None: expected a tensor"),
@@ -788,7 +781,7 @@ def test_the_loops_name_what_is_no_array_of_numbers(name: str, value: Any) -> No
         depthwise_separable_conv2d_loops(**given)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_integers(in_channels=1, out_channels=1, channel_multiplier=1),
 )
@@ -803,7 +796,7 @@ def test_the_layer_and_its_cost_name_an_impossible_count(
         DepthwiseSeparableConv2d(**arguments | {name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )
@@ -833,7 +826,7 @@ def test_the_layer_takes_padding_by_name_and_one_image() -> None:
     assert_equal(ours(image), expected)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [("input_size", 0, ValueError), ("input_size", (8, 1.5), TypeError)],
 )

@@ -14,15 +14,17 @@ from cases import (
     Layer,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     asymmetric,
     bad_pairs,
+    each,
     layers,
     rejects,
     whole_numbers,
 )
 from hypothesis import given
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
 
 from convnotes.dilated import dilated_conv2d, dilated_conv2d_loops
 from convnotes.standard import conv2d, conv2d_cost
@@ -76,11 +78,7 @@ def test_the_fast_form_equals_the_loops(layer: Layer) -> None:
 def test_the_gradients_equal_torchs(layer: Layer) -> None:
     layer = layer.map(torch.Tensor.requires_grad_)
     output, expected = call(dilated_conv2d, layer), call(F.conv2d, layer)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, layer.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, layer.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, layer.tensors)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +87,10 @@ def test_the_gradients_equal_torchs(layer: Layer) -> None:
 def test_first_and_second_derivatives_are_the_numerical_ones(
     stride: Pair, padding: Pair, dilation: Pair
 ) -> None:
-    shapes = [(2, 2, 5, 4), (3, 2, 3, 2), (3,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return dilated_conv2d(input, weight, bias, stride, padding, dilation)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(function, (1, 2, 5, 3), (2, 2, 3, 2), (2,))
 
 
 # Identities.
@@ -187,9 +181,7 @@ FITTING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1)
-)
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -207,7 +199,7 @@ def test_a_spread_larger_than_the_padded_input_is_told_the_sizes(
         function(**FITTING, padding=(1, 0), dilation=(4, 1))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),

@@ -17,10 +17,13 @@ from cases import (
     Layer,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     asymmetric,
     bad_integers,
     bad_pairs,
     both,
+    each,
     layers,
     rejects,
     whole_numbers,
@@ -28,7 +31,7 @@ from cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import gradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.costs import Cost
@@ -125,12 +128,7 @@ def test_the_fast_form_equals_the_loops(layer: Layer) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
     layer = layer.map(torch.Tensor.requires_grad_)
     output, expected = call(grouped_conv2d, layer), call(F.conv2d, layer)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, layer.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, layer.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, layer.tensors)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +138,10 @@ def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
 def test_first_and_second_derivatives_are_the_numerical_ones(
     stride: Pair, padding: Any, dilation: Pair
 ) -> None:
-    shapes = [(2, 4, 4, 3), (6, 2, 3, 2), (6,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return grouped_conv2d(input, weight, bias, stride, padding, dilation, 2)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(function, (1, 4, 4, 2), (2, 2, 3, 2), (2,))
 
 
 @pytest.mark.usefixtures("quiet")
@@ -357,9 +351,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1)
-)
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0, dilation=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -370,7 +362,7 @@ def test_an_impossible_argument_is_named(
         function(**LARGE | {name: value})
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_integers(groups=1))
+@each(("name", "value", "error"), bad_integers(groups=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_number_of_groups_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -392,7 +384,7 @@ def test_groups_that_do_not_divide_the_channels_are_named(
         function(**LARGE | {"groups": groups})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (5, 7), "(N, C_in, H, W)"),
@@ -430,7 +422,7 @@ def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
         function(**LARGE | {"weight": weight}, **options)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", [[[[1.0]]]], "a list: expected a torch.Tensor"),
@@ -558,7 +550,7 @@ def test_the_layer_learns_as_torchs_does() -> None:
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_integers(in_channels=1, out_channels=1),

@@ -12,6 +12,7 @@ from cases import (
     asymmetric,
     bad_integers,
     bad_pairs,
+    each,
     layers,
     rejects,
     whole_numbers,
@@ -333,7 +334,7 @@ def test_a_deformable_layer_that_finds_its_own_offsets_has_no_matrix() -> None:
         as_matrix(layer, (2, *SIZE))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_pairs(input_size=1, stride=1, padding=0, dilation=1),

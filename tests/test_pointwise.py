@@ -15,9 +15,12 @@ from cases import (
     LAYOUTS,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     bad_integers,
     bad_pairs,
     both,
+    each,
     int_or_pair,
     rejects,
     whole_numbers,
@@ -25,7 +28,6 @@ from cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.costs import Cost
@@ -133,24 +135,15 @@ def test_the_fast_form_equals_the_loops(layer: Layer) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
     layer = layer.map(torch.Tensor.requires_grad_)
     output, expected = call(pointwise_conv2d, layer), call(F.conv2d, layer)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, layer.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, layer.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, layer.tensors)
 
 
 @pytest.mark.parametrize("stride", [1, (2, 1), (1, 3)])
 def test_first_and_second_derivatives_are_the_numerical_ones(stride: Pair) -> None:
-    shapes = [(2, 2, 4, 3), (3, 2, 1, 1), (3,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return pointwise_conv2d(input, weight, bias, stride)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(function, (2, 2, 3, 2), (3, 2, 1, 1), (3,))
 
 
 # Identities.
@@ -336,7 +329,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_pairs(stride=1))
+@each(("name", "value", "error"), bad_pairs(stride=1))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_stride_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -345,7 +338,7 @@ def test_an_impossible_stride_is_named(
         function(**LARGE, **{name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),
@@ -373,7 +366,7 @@ def test_an_impossible_shape_is_named(
         function(**LARGE | {name: torch.ones(shape, dtype=torch.float64)})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", None, "input=None: expected a tensor"),
@@ -459,7 +452,7 @@ def test_the_layer_takes_torchs_device_and_dtype_and_prints_what_it_is() -> None
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_integers(in_channels=1, out_channels=1),
@@ -482,7 +475,7 @@ def test_an_impossible_argument_of_the_layer_or_its_cost_is_named(
 # The cost.
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_pairs(input_size=1))
+@each(("name", "value", "error"), bad_pairs(input_size=1))
 def test_an_impossible_input_size_is_named(
     name: str, value: Any, error: type[Exception]
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import bad_pairs, both, int_or_pair, rejects
+from cases import bad_pairs, both, each, int_or_pair, rejects
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -229,7 +229,7 @@ def test_published_fields(
     assert measured_receptive_field(module, (1, size, size + 1)) == field
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )

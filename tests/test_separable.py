@@ -15,9 +15,12 @@ from cases import (
     LAYOUTS,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     bad_integers,
     bad_pairs,
     both,
+    each,
     int_or_pair,
     layers,
     rejects,
@@ -26,7 +29,6 @@ from cases import (
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.costs import Cost
@@ -169,23 +171,16 @@ def test_the_fast_form_equals_the_loops(p: Passes) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(p: Passes) -> None:
     p = p.map(torch.Tensor.requires_grad_)
     output, expected = call(spatially_separable_conv2d, p), call(torch_once, p)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, p.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, p.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, p.tensors)
 
 
 def test_first_and_second_derivatives_are_the_numerical_ones() -> None:
-    shapes = [(1, 2, 4, 3), (2, 2, 3, 1), (3, 2, 1, 2), (3,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, column: Tensor, row: Tensor, bias: Tensor) -> Tensor:
         return spatially_separable_conv2d(input, column, row, bias, (2, 1), (1, 2))
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(
+        function, (1, 2, 4, 3), (2, 2, 3, 1), (3, 2, 1, 2), (3,)
+    )
 
 
 # Identities.
@@ -320,7 +315,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_pairs(stride=1, padding=0))
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -329,7 +324,7 @@ def test_an_impossible_argument_is_named(
         function(**LARGE, **{name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),
@@ -359,7 +354,7 @@ def test_an_impossible_shape_is_named(
         function(**LARGE | {name: torch.ones(shape, dtype=torch.float64)})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "said"),
     [  # The padded input is 5 + 2 by 7 + 4.
         (
@@ -383,7 +378,7 @@ def test_a_pass_that_does_not_fit_is_told_the_sizes(
         function(**large, padding=(1, 2))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", None, "input=None: expected a tensor"),
@@ -508,7 +503,7 @@ def test_a_cost_takes_an_int_for_a_pair(
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_integers(in_channels=1, out_channels=1),

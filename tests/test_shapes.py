@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import bad_integers, rejects
+from cases import bad_integers, each, rejects
 from torch import Tensor
 
 from convnotes.shapes import (
@@ -150,7 +150,7 @@ GOOD = {"input_size": 7, "kernel_size": 3, "stride": 2, "padding": 1, "dilation"
 LEAST = {"input_size": 1, "kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_integers(**LEAST))
+@each(("name", "value", "error"), bad_integers(**LEAST))
 @pytest.mark.parametrize("function", [conv_output_size, conv_transpose_output_size])
 def test_an_impossible_argument_is_named(
     function: Callable[..., int], name: str, value: Any, error: type[Exception]
@@ -159,9 +159,7 @@ def test_an_impossible_argument_is_named(
         function(**GOOD | {name: value})
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error"), bad_integers(kernel_size=1, dilation=1)
-)
+@each(("name", "value", "error"), bad_integers(kernel_size=1, dilation=1))
 def test_an_effective_kernel_size_refuses_as_the_output_sizes_do(
     name: str, value: Any, error: type[Exception]
 ) -> None:
@@ -169,7 +167,7 @@ def test_an_effective_kernel_size_refuses_as_the_output_sizes_do(
         effective_kernel_size(**{"kernel_size": 3, name: value})
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_integers(output_padding=0))
+@each(("name", "value", "error"), bad_integers(output_padding=0))
 def test_an_impossible_output_padding_is_named(
     name: str, value: Any, error: type[Exception]
 ) -> None:

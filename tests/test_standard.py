@@ -15,15 +15,17 @@ from cases import (
     Layer,
     Pair,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     asymmetric,
     bad_pairs,
+    each,
     layers,
     rejects,
     whole_numbers,
 )
 from hypothesis import given
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
 
 from convnotes.standard import conv2d, conv2d_loops
 
@@ -80,12 +82,7 @@ def test_the_fast_form_equals_the_loops(layer: Layer) -> None:
 def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
     layer = layer.map(torch.Tensor.requires_grad_)
     output, expected = call(conv2d, layer), call(F.conv2d, layer)
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape)
-    ours = torch.autograd.grad(output, layer.tensors, cotangent)
-    theirs = torch.autograd.grad(expected, layer.tensors, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, layer.tensors)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +91,10 @@ def test_the_fast_form_and_its_gradients_equal_torchs(layer: Layer) -> None:
 def test_first_and_second_derivatives_are_the_numerical_ones(
     stride: Pair, padding: Pair
 ) -> None:
-    shapes = [(2, 2, 4, 3), (3, 2, 3, 2), (3,)]
-    tensors = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return conv2d(input, weight, bias, stride, padding)
 
-    assert gradcheck(function, tensors)
-    assert gradgradcheck(function, tensors)
+    assert_numerical_derivatives(function, (1, 2, 4, 3), (2, 2, 3, 2), (2,))
 
 
 # Identities.
@@ -263,7 +256,7 @@ LARGE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value", "error"), bad_pairs(stride=1, padding=0))
+@each(("name", "value", "error"), bad_pairs(stride=1, padding=0))
 @pytest.mark.parametrize("function", FORMS)
 def test_an_impossible_argument_is_named(
     function: Callable[..., Any], name: str, value: Any, error: type[Exception]
@@ -272,7 +265,7 @@ def test_an_impossible_argument_is_named(
         function(**LARGE, **{name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (3, 5, 7), "(N, C_in, H, W)"),
@@ -310,7 +303,7 @@ def test_a_kernel_larger_than_the_padded_input_is_told_the_sizes(
         function(**LARGE | {"weight": weight}, padding=(1, 2))
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shapes"),
     [
         ("input", ((2, 0, 5, 7), (4, 0, 3, 2))),
@@ -332,7 +325,7 @@ def test_a_size_of_0_is_named_except_the_batchs(
         function(input, weight, padding=3)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "said"),
     [
         ("input", None, "input=None: expected a tensor"),

@@ -11,15 +11,17 @@ from cases import (
     DTYPES,
     LAYOUTS,
     assert_equal,
+    assert_numerical_derivatives,
+    assert_same_gradients,
     bad_integers,
     bad_pairs,
+    each,
     rejects,
     whole_numbers,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnotes.matrices import as_matrix
@@ -119,23 +121,14 @@ def test_the_gradients_equal_torchs(options: tuple[Any, ...]) -> None:
         conv_transpose2d(*given, *options),
         F.conv_transpose2d(*given, *options),
     )
-    assert_equal(output, expected)
-    cotangent = whole_numbers(output.shape, seed=4)
-    ours = torch.autograd.grad(output, given, cotangent)
-    theirs = torch.autograd.grad(expected, given, cotangent)
-    for gradient, expected_gradient in zip(ours, theirs, strict=True):
-        assert_equal(gradient, expected_gradient)
+    assert_same_gradients(output, expected, given)
 
 
 def test_first_and_second_derivatives_are_the_numerical_ones() -> None:
-    shapes = [(1, 2, 3, 2), (2, 1, 3, 2), (2,)]
-    given: Any = [whole_numbers(shape, seed=1).requires_grad_() for shape in shapes]
-
     def function(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return conv_transpose2d(input, weight, bias, (2, 3), (1, 0), (1, 0), 2, (1, 2))
 
-    assert gradcheck(function, given)
-    assert gradgradcheck(function, given)
+    assert_numerical_derivatives(function, (1, 2, 3, 2), (2, 1, 3, 2), (2,))
 
 
 # Identities.
@@ -257,7 +250,7 @@ FITTING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     [
         *bad_pairs(stride=1, padding=0, output_padding=0, dilation=1),
@@ -288,7 +281,7 @@ def test_arguments_that_do_not_fit_are_named(
         function(**FITTING, **options)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "shape", "expected"),
     [
         ("input", (4, 5, 6), "(N, C_in, H, W)"),

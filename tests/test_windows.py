@@ -16,6 +16,7 @@ from cases import (
     asymmetric,
     bad_pairs,
     both,
+    each,
     layers,
     rejects,
     whole_numbers,
@@ -142,7 +143,7 @@ def test_a_batch_of_no_images_has_windows_of_no_images() -> None:
 LARGE = torch.ones(()).expand(10**12, 3, 5, 7)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )
