@@ -251,11 +251,11 @@ def test_derivatives_are_the_numerical_ones() -> None:
 def test_with_deterministic_algorithms_it_computes_and_learns_the_same() -> None:
     call, cotangent = asymmetric(), whole_numbers((2, 4, 4, 7))
     expected = call.of(deform_conv2d), gradients(call, cotangent)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     try:
         output, again = call.of(deform_conv2d), gradients(call, cotangent)
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
     assert_equal(output, expected[0])
     for name, gradient in again.items():
         assert_equal(gradient, expected[1][name])

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from convnotes.costs import Cost
-from convnotes.drawing import STYLE
+from convnotes.drawing import STYLE, grids
 from convnotes.notebook import Measured, Source, measured, setup, show_source, timings
 
 
@@ -20,7 +20,7 @@ from convnotes.notebook import Measured, Source, measured, setup, show_source, t
 def restored() -> Iterator[None]:
     """All that ``setup`` sets is global: put it back after each test."""
     threads, numpy_state = torch.get_num_threads(), np.random.get_state()  # noqa: NPY002
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     with (
         torch.random.fork_rng(),
         torch._tensor_str.printoptions(),
@@ -29,7 +29,7 @@ def restored() -> Iterator[None]:
     ):
         yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode(deterministic)
     np.random.set_state(numpy_state)  # noqa: NPY002
 
 
@@ -50,7 +50,7 @@ def test_random_numbers_are_the_same_after_each_setup_and_others_with_another_se
 
 def test_torch_runs_on_one_thread_with_deterministic_algorithms() -> None:
     torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     setup()
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
@@ -83,22 +83,25 @@ def test_it_runs_without_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_ipython_a_figure_is_the_same_svg_each_time(
-    fresh_process: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pytest.importorskip("IPython")
     pytest.importorskip("matplotlib_inline")
+    Config = pytest.importorskip("traitlets.config").Config
+    shells = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))  # not the reader's own
-    code = """
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-from convnotes.drawing import grids
-from convnotes.notebook import setup
-setup()
-shown = [shell.display_formatter.format(grids({"a": [[1.0, 2.0]]}))[0] for _ in range(2)]
-assert shown[0] == shown[1]
-print(sorted(shown[0]), "dc:date" in shown[0]["image/svg+xml"])
-"""
-    assert fresh_process(code) == "['image/svg+xml', 'text/plain'] False"
+    monkeypatch.setitem(
+        sys.modules, "__main__", sys.modules["__main__"]
+    )  # nor pytest's
+    shell = shells.instance(config=Config(HistoryManager={"enabled": False}))
+    try:
+        setup()
+        showing = shell.display_formatter.format
+        first, again = (showing(grids({"a": [[1.0, 2.0]]}))[0] for _ in range(2))
+    finally:
+        shells.clear_instance()
+    assert first == again
+    assert sorted(first) == ["image/svg+xml", "text/plain"]
+    assert "dc:date" not in first["image/svg+xml"]
 
 
 def test_timings_are_read_from_the_record_and_not_taken(

@@ -545,13 +545,13 @@ def test_nothing_is_computed_and_no_weight_is_copied() -> None:
 
 
 def test_it_works_within_inference_mode_and_with_deterministic_algorithms() -> None:
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error")
     try:
         with torch.inference_mode():
             assert profile(nn.Linear(3, 2), (5, 3)).macs == 30
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)
 
 
 # ---- what is refused ----
