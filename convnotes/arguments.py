@@ -7,6 +7,8 @@ type a ``TypeError``.
 
 import operator
 from collections.abc import Sequence
+from math import inf
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,23 @@ def integer(name: str, value: Any, minimum: int) -> int:
     if number < minimum:
         raise ValueError(expected)
     return number
+
+
+def number(name: str, value: Any, minimum: float = -inf) -> Any:
+    """Return ``value``, a real number not below ``minimum``; nan is a number too.
+
+    >>> number("lr", 0.1, minimum=0)
+    0.1
+    >>> number("lr", "fast", minimum=0)
+    Traceback (most recent call last):
+    TypeError: lr='fast': expected a real number >= 0
+    """
+    least = "" if minimum == -inf else f" >= {minimum}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}: expected a real number{least}")
+    if value < minimum:
+        raise ValueError(f"{name}={value!r}: expected a real number{least}")
+    return value
 
 
 def flag(name: str, value: Any) -> bool:

@@ -30,6 +30,7 @@ from convnotes.arguments import (
     integer,
     layer_input,
     layer_shapes,
+    number,
     pair,
     placement,
     tensors,
@@ -100,12 +101,16 @@ def bilinear(image: np.ndarray, y: float, x: float) -> float:
     is outside by one pixel or more has the value 0. A position that is nan has no value:
     the result is nan.
 
+    Raises ``ValueError`` if ``image`` has not two axes, ``TypeError`` if it is no array, or
+    ``y`` or ``x`` is no number.
+
     >>> image = np.array([[0.0, 4.0], [8.0, 12.0]])
     >>> bilinear(image, 0.5, 0.5), bilinear(image, 1.25, 1), bilinear(image, 9e9, 1)
     (6.0, 9.0, 0.0)
     """
+    axes("image", image, "(H, W)")
     H, W = image.shape
-    if isnan(y) or isnan(x):
+    if isnan(number("y", y)) or isnan(number("x", x)):
         return nan
     if not (-1 < y < H and -1 < x < W):
         return 0.0
@@ -605,12 +610,18 @@ def parameter_groups(
     The layers named ``conv_offset``, those of all ``DeformConv2dPack`` in ``network``, get
     ``lr * factor``, all other parameters ``lr``. Zhu et al. (2019) take a factor of 0.1.
 
+    Raises ``TypeError`` if ``network`` is no module or a rate is no number, ``ValueError``
+    if one is below 0.
+
     >>> network = nn.Sequential(DeformConv2dPack(1, 4, 3), nn.Conv2d(4, 1, 1))
     >>> groups = parameter_groups(network, lr=0.01)
     >>> [(group["lr"], len(group["params"])) for group in groups]
     [(0.01, 4), (0.001, 2)]
     >>> optimizer = torch.optim.Adam(groups)
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network={network!r}: expected an nn.Module")
+    lr, factor = number("lr", lr, minimum=0), number("factor", factor, minimum=0)
     slow = {
         parameter
         for layer in network.modules()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from convnotes.arguments import (
     IntOrPair,
     arrays,
+    axes,
     flag,
     integer,
     layer_input,
@@ -171,23 +172,51 @@ def weigh_channels(maps: Sequence[Tensor], weight: Tensor) -> Tensor:
     ``maps`` are one (N, C_in, H_out, W_out) for each kernel position, ``weight`` is
     (C_in * M, 1, K_h, K_w) and the result (N, C_in * M, H_out, W_out).
 
-    Raises ``ValueError`` if the shapes do not fit.
+    Raises ``ValueError`` if the shapes do not fit, ``TypeError`` if the tensors are not
+    floating-point tensors of one dtype on one device.
 
     >>> weigh_channels([torch.ones(1, 4, 2, 5)] * 9, torch.ones(8, 1, 3, 3)).shape
     torch.Size([1, 8, 2, 5])
     """
-    C_in, of_weight = maps[0].shape[1], tuple(weight.shape)
-    if of_weight[0] % C_in or prod(of_weight[1:]) != len(maps):
-        raise ValueError(
-            f"weight of shape {of_weight}: expected (C_in * M, 1, K_h, K_w) "
-            f"with C_in = {C_in} and {len(maps)} kernel positions"
-        )
+    maps_fitting(maps, weight)
+    C_in = maps[0].shape[1]
     # One factor (C_in, M, 1, 1) for each map.
     factors = weight.reshape(C_in, -1, len(maps), 1, 1).unbind(2)
     output = maps[0][:, :, None] * factors[0]  # (N, C_in, M, H_out, W_out)
     for seen, factor in zip(maps[1:], factors[1:], strict=True):
         output.addcmul_(seen[:, :, None], factor)
     return output.flatten(1, 2)
+
+
+def maps_fitting(maps: Sequence[Tensor], weight: Tensor) -> None:
+    """Check that there is a map for each kernel position of ``weight``, all of one shape.
+
+    >>> maps_fitting([torch.ones(1, 4, 2, 5)] * 8, torch.ones(8, 1, 3, 3))
+    Traceback (most recent call last):
+    ValueError: weight of shape (8, 1, 3, 3): expected (C_in * M, 1, K_h, K_w) \
+with C_in = 4 and 8 kernel positions
+    """
+    if not isinstance(maps, list | tuple):
+        raise TypeError(f"maps={maps!r}: expected a list of tensors")
+    if not maps:
+        raise ValueError(f"maps={maps!r}: expected one for each kernel position")
+    tensors(**{f"maps[{k}]": seen for k, seen in enumerate(maps)}, weight=weight)
+    axes("maps[0]", maps[0], "(N, C_in, H_out, W_out)")
+    axes("weight", weight, "(C_in * M, 1, K_h, K_w)")
+    for k, seen in enumerate(maps):
+        if seen.shape != maps[0].shape:
+            raise ValueError(
+                f"maps[{k}] of shape {tuple(seen.shape)}: "
+                f"expected {tuple(maps[0].shape)}, as maps[0]"
+            )
+    C_in, of_weight = maps[0].shape[1], tuple(weight.shape)
+    if 0 in (C_in, *of_weight):
+        raise ValueError(f"weight of shape {of_weight}: expected sizes of at least 1")
+    if of_weight[0] % C_in or prod(of_weight[1:]) != len(maps):
+        raise ValueError(
+            f"weight of shape {of_weight}: expected (C_in * M, 1, K_h, K_w) "
+            f"with C_in = {C_in} and {len(maps)} kernel positions"
+        )
 
 
 class DepthwiseConv2d(nn.Conv2d):

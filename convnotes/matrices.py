@@ -23,6 +23,7 @@ from convnotes.arguments import (
     divides,
     integer,
     pair,
+    placement,
     tensors,
 )
 from convnotes.deformable import deform_conv2d
@@ -62,8 +63,9 @@ def as_matrix(
     A function with a bias is affine: it moves zero, and no matrix says that. Leave the
     bias out, or pass ``lambda x: function(x) - function(torch.zeros_like(x))``.
 
-    Raises ``ValueError`` if ``input_shape`` is not positive, or if the function is not
-    linear; ``TypeError`` if ``input_shape`` is no tuple, or the function gives no batch.
+    Raises ``ValueError`` if ``input_shape`` is not positive, if torch has no such
+    ``device`` here, or if the function is not linear; ``TypeError`` if ``input_shape`` is
+    no tuple, ``dtype`` no floating-point one, or the function gives no batch.
 
     >>> from convnotes.standard import conv2d
     >>> kernel = torch.tensor([[[[1.0, 2.0]]]], dtype=torch.float64)
@@ -81,12 +83,13 @@ def as_matrix(
     shape = tuple(integer("input_shape", size, minimum=1) for size in input_shape)
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: expected one of {LAYOUTS}")
+    placed = placement(device, dtype)
     elements = prod(shape)
     step = max(1, BATCH // elements)
     columns = []
     for start in range(0, elements, step):
         count = min(step, elements - start)
-        units = torch.zeros(count, elements, dtype=dtype, device=device)
+        units = torch.zeros(count, elements, **placed)
         units[range(count), range(start, start + count)] = 1
         outputs = _batch(function, units.reshape(count, *shape))
         columns.append(outputs if layout is torch.strided else outputs.to_sparse())

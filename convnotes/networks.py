@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from convnotes.arguments import divides, integer
 from convnotes.profiling import Profile as Profile
 from convnotes.profiling import Row as Row
 from convnotes.profiling import profile as profile
@@ -58,10 +59,14 @@ def alexnet(groups: int = 2) -> nn.Sequential:
     Layers 2, 4 and 5 had two groups, one for each GPU; ``groups=1`` gives the network
     without. It is not torchvision's, which is a later and smaller one.
 
+    Raises ``ValueError`` if ``groups`` does not divide the layers' channels.
+
     >>> with torch.device("meta"):
     ...     [profile(alexnet(groups), (1, 3, 227, 227)).params for groups in (2, 1)]
     [60965224, 62378344]
     """
+    groups = integer("groups", groups, minimum=1)
+    divides("groups", groups, in_channels=96, out_channels=256)  # of layer 2
     pool = nn.MaxPool2d(3, stride=2)
     features: list[nn.Module] = []
     for C_in, C_out, K, S, P, G, pooled in (

@@ -165,8 +165,9 @@ def measured_receptive_field(
     of a max-pooling window, or where they are too small for a float. Therefore a copy of
     the module is measured, in float64 and evaluation mode, in which functions of
     ``TRANSPARENT`` let everything through, batch normalisation too, and max pooling sums.
-    It keeps its own weights: what is multiplied by 0 does not count. The module itself is
-    left as it was.
+    It keeps its own weights: what is multiplied by 0 does not count. Nor does what is not
+    chosen, where a function chooses by ``torch.where``, an index or a comparison. The
+    module itself is left as it was.
 
     After a transposed layer, outputs differ in how much they see: ``size`` is that of the
     one that sees most, ``stride`` the mean distance, and ``padding`` that of the first
@@ -209,7 +210,8 @@ TRANSPARENT = frozenset(
 class Transparent(TorchFunctionMode):
     """While it is on, no function of torch on the list hides a part of its input.
 
-    Those in ``TRANSPARENT`` return their input; max pooling sums what is in its window.
+    Those in ``TRANSPARENT`` return their input; max pooling sums what is in its window, and
+    ``torch.max`` and its like sum what they choose from.
 
     >>> with Transparent():
     ...     torch.relu(torch.tensor([-1.0, 2.0])), F.max_pool2d(torch.ones(1, 4, 4), 2)
@@ -229,11 +231,26 @@ class Transparent(TorchFunctionMode):
             return _sum_pool(func, *args, **kwargs)
         if name == "adaptive_max_pool2d":
             return F.adaptive_avg_pool2d(*args[:2])
-        if name == "amax":
+        if name in ("amax", "amin"):
             return torch.sum(*args, **kwargs)
-        if name == "maximum":
+        if name in ("maximum", "minimum", "fmax", "fmin"):
             return torch.add(*args, **kwargs)
+        if name in ("max", "min"):
+            return _sum_of(func, *args, **kwargs)
         return func(*args, **kwargs)
+
+
+def _sum_of(func: Any, input: Tensor, *how: Any, **options: Any) -> Any:
+    """Sum the numbers of which ``func``, torch.max or torch.min, would choose one."""
+    other = [one for one in (*how, *options.values()) if isinstance(one, Tensor)]
+    made = func(input, *how, **options)
+    if not input.is_floating_point():  # sizes, say, no pixels
+        return made
+    if other:
+        return torch.add(input, *other)
+    if isinstance(made, Tensor):  # one for all axes
+        return input.sum()
+    return type(made)((torch.sum(input, *how, **options), made.indices))
 
 
 def _sum_pool(

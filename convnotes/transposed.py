@@ -226,9 +226,12 @@ def border(
 ) -> int:
     """Return how many zeros beyond the input, along one axis, the phases read at most.
 
+    Raises ``ValueError`` if ``stride`` is below 1.
+
     >>> border(kernel_size=3, stride=2), border(kernel_size=2, stride=2)
     (1, 0)
     """
+    stride = integer("stride", stride, minimum=1)
     return (dilation * (kernel_size - 1) + output_padding) // stride
 
 

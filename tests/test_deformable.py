@@ -440,6 +440,18 @@ def test_between_pixels_and_at_the_border() -> None:
     assert {at: bilinear(image, *at) for at in expected} == expected
 
 
+def test_what_is_no_image_or_no_position_is_named() -> None:
+    image = np.ones((2, 3))
+    with rejects(TypeError, "image=[[1.0]]: expected", "(H, W)"):
+        bilinear([[1.0]], 0, 0)  # type: ignore[arg-type]
+    with rejects(ValueError, "image of shape (1, 2, 3): expected (H, W)"):
+        bilinear(image[None], 0, 0)
+    with rejects(TypeError, "y='0': expected a real number"):
+        bilinear(image, "0", 0)  # type: ignore[arg-type]
+    with rejects(TypeError, "x=None: expected a real number"):
+        bilinear(image, 0, None)  # type: ignore[arg-type]
+
+
 # Chunks, dtypes, devices, layouts.
 
 
@@ -762,6 +774,19 @@ def test_offsets_learn_more_slowly() -> None:
     assert len(groups[0]["params"]) + len(slow) == len(list(network.parameters()))
     torch.optim.SGD(groups)
     torch.optim.SGD(parameter_groups(nn.Conv2d(1, 1, 1), lr=0.1))  # no offsets to slow
+
+
+def test_what_is_no_network_or_no_rate_is_named() -> None:
+    network: Any = nn.Conv2d(1, 1, 1)
+    with rejects(TypeError, "network=[]: expected an nn.Module"):
+        parameter_groups([], lr=0.1)  # type: ignore[arg-type]
+    for rate in ("0.1", None, True):
+        with rejects(TypeError, f"lr={rate!r}: expected a real number >= 0"):
+            parameter_groups(network, lr=rate)  # type: ignore[arg-type]
+        with rejects(TypeError, f"factor={rate!r}: expected a real number >= 0"):
+            parameter_groups(network, lr=1, factor=rate)  # type: ignore[arg-type]
+    with rejects(ValueError, "factor=-0.1: expected a real number >= 0"):
+        parameter_groups(network, lr=1, factor=-0.1)
 
 
 @each(

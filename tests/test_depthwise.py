@@ -594,6 +594,56 @@ def test_maps_and_filters_have_to_fit(weight: tuple[int, ...]) -> None:
 
 
 @each(
+    ("maps", "weight", "error", "said"),
+    [
+        (torch.ones(6, 1, 4, 5, 7), (8, 1, 3, 2), TypeError, "maps=tensor("),
+        (
+            [],
+            (8, 1, 3, 2),
+            ValueError,
+            "maps=[]: expected one for each kernel position",
+        ),
+        (
+            [[1.0]],
+            (8, 1, 1, 1),
+            TypeError,
+            "maps[0] is a list: expected a torch.Tensor",
+        ),
+        (
+            [torch.ones(4, 5)],
+            (4, 1, 1, 1),
+            ValueError,
+            "maps[0] of shape (4, 5): expected",
+        ),
+        (
+            [torch.ones(1, 4, 5, 7)],
+            (8, 1),
+            ValueError,
+            "weight of shape (8, 1): expected",
+        ),
+        ([torch.ones(1, 0, 5, 7)], (8, 1, 1, 1), ValueError, "sizes of at least 1"),
+        (
+            [torch.ones(1, 4, 5, 7), torch.ones(1, 4, 5, 6)],
+            (4, 1, 1, 2),
+            ValueError,
+            "maps[1] of shape (1, 4, 5, 6): expected (1, 4, 5, 7), as maps[0]",
+        ),
+        (
+            [torch.ones(1, 4, 5, 7), torch.ones(1, 4, 5, 7).double()],
+            (4, 1, 1, 2),
+            TypeError,
+            "maps[1] is torch.float64 on cpu: expected torch.float32 on cpu, as maps[0]",
+        ),
+    ],
+)
+def test_what_is_no_map_for_each_position_is_named(
+    maps: Any, weight: tuple[int, ...], error: type[Exception], said: str
+) -> None:
+    with rejects(error, said):
+        weigh_channels(maps, torch.ones(weight))
+
+
+@each(
     ("name", "value", "error"),
     bad_pairs(kernel_size=1, stride=1, padding=0, dilation=1),
 )

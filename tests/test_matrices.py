@@ -89,6 +89,12 @@ def test_one_after_the_other_is_the_product() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float64"], ids=str)
+def test_a_dtype_that_no_matrix_can_have_is_named(dtype: Any) -> None:
+    with rejects(TypeError, f"dtype={dtype!r}: expected None or a floating-point"):
+        as_matrix(torch.relu, (1, 2, 3), dtype=dtype)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_it_is_of_the_dtype_asked_for(dtype: torch.dtype) -> None:
     layer = asymmetric()

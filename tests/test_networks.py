@@ -130,6 +130,17 @@ def test_names_are_torchvisions() -> None:
     assert {"features.2.1.weight", "features.1.2.block.5.bias"} <= names[convnext_tiny]
 
 
+@pytest.mark.parametrize(("groups", "error"), [(0, ValueError), (2.0, TypeError)])
+def test_alexnets_groups_are_an_integer(groups: Any, error: type[Exception]) -> None:
+    with rejects(error, f"groups={groups}: expected an integer >= 1"):
+        alexnet(groups)
+
+
+def test_alexnets_groups_divide_its_channels() -> None:
+    with rejects(ValueError, "groups=3: expected a divisor of out_channels=256"):
+        alexnet(3)
+
+
 def test_where_the_stride_may_be() -> None:
     with rejects(ValueError, "stride='2x2'", "'3x3', '1x1' or 'last'"):
         resnet50("2x2")  # type: ignore[arg-type]

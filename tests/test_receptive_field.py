@@ -392,6 +392,35 @@ def test_what_hides_a_gradient_hides_no_part_of_the_field() -> None:
     assert measured_receptive_field(network.train(), (2, 9, 8)) == (4, 1, 0)
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda x: torch.max(x, x.roll((1, 2), (2, 3))),
+        lambda x: x.min(other=x.roll((1, 2), (2, 3))),
+        lambda x: torch.fmin(x, x.roll((1, 2), (2, 3))),
+        lambda x: torch.stack([x, x.roll((1, 2), (2, 3))]).max(0)[0],
+        lambda x: (
+            torch.stack([x, x.roll((1, 2), (2, 3))], 4).min(-1, True).values[..., 0]
+        ),
+        lambda x: torch.stack([x, x.roll((1, 2), (2, 3))]).amin(dim=0),
+    ],
+)
+def test_a_choice_of_the_largest_or_smallest_reads_all_of_them(choose: Any) -> None:
+    assert measured_receptive_field(choose, (2, 9, 8)).size == (2, 3)
+
+
+def test_the_largest_of_whole_numbers_and_a_choice_by_where_stay_what_they_are() -> (
+    None
+):
+    sizes = torch.tensor([2, 7])
+    with Transparent():
+        assert sizes.max().item() == 7
+        assert [found.item() for found in torch.min(sizes, dim=0)] == [2, 0]
+        assert torch.max(sizes, sizes.flip(0)).tolist() == [7, 7]
+        assert torch.tensor([1.5, 2.0]).max() == 3.5
+        assert torch.where(sizes > 2, 1.0, 0.0).tolist() == [0, 1]
+
+
 def test_neighbours_may_be_cut_off_at_the_border() -> None:
     """VGG-16's 212 of 224 pixels fit into the image for one output in the middle alone."""
     assert measured_receptive_field(vgg_16_pooled(), (1, 224, 224)) == (212, 32, 90)

@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from convnotes.matrices import as_matrix
 from convnotes.standard import conv2d
 from convnotes.transposed import (
+    border,
     conv_transpose2d,
     conv_transpose2d_cost,
     conv_transpose2d_loops,
@@ -298,3 +299,11 @@ def test_an_impossible_shape_is_named(
 ) -> None:
     with rejects(ValueError, f"{name} of shape {shape}: expected {expected}"):
         function(**FITTING | {name: torch.ones(shape)})
+
+
+@each(("name", "value", "error"), bad_integers(stride=1))
+def test_a_border_names_an_impossible_stride(
+    name: str, value: Any, error: type[Exception]
+) -> None:
+    with rejects(error, f"{name}={value!r}: expected an integer >= 1"):
+        border(3, value)
