@@ -145,6 +145,30 @@ def assert_numerical_derivatives(
     assert gradgradcheck(function, tensors)
 
 
+def assert_rounding_within_bound(
+    function: Callable[[Any], Tensor],
+    oracle: Callable[[Any], Tensor],
+    like: Any,
+    dtype: torch.dtype,
+    additions: int,
+) -> None:
+    """Assert that rounding changes no output by more than it can, in a random layer.
+
+    Rounding n times changes a sum by at most n u / (1 - n u) of its absolute terms' sum,
+    in any order of summation (Higham, *Accuracy and Stability of Numerical Algorithms*,
+    section 3.1); u is half of eps. A term is one product, rounded, and goes through
+    ``additions``. The oracle says the exact sum, in float64. The shapes and options are
+    those of ``like``, a ``Layer`` or what a variant has in its place.
+    """
+    generator = torch.Generator().manual_seed(0)
+    layer = like.map(lambda t: torch.randn(t.shape, generator=generator).to(dtype))
+    exact = layer.map(torch.Tensor.double)
+    error = function(layer).double() - oracle(exact)
+    n_u = (1 + additions) * torch.finfo(dtype).eps / 2
+    bound = n_u / (1 - n_u) * oracle(exact.map(torch.abs))
+    assert (error.abs() <= bound).all()
+
+
 def each(
     names: tuple[str, ...], cases: Sequence[tuple[Any, ...]]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:

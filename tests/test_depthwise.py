@@ -18,6 +18,7 @@ from cases import (
     Pair,
     assert_equal,
     assert_numerical_derivatives,
+    assert_rounding_within_bound,
     assert_same_gradients,
     bad_integers,
     bad_pairs,
@@ -291,20 +292,9 @@ def test_whole_numbers_are_exact_in_every_dtype_on_every_device(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_rounding_stays_within_its_bound(dtype: torch.dtype) -> None:
-    """Rounding n times changes a sum by at most n u / (1 - n u) of its absolute terms' sum.
-
-    As in ``test_standard``: a term is one product and goes through 5 additions to the
-    others and one to the bias.
-    """
-    generator = torch.Generator().manual_seed(0)
-    layer = asymmetric().map(
-        lambda t: torch.randn(t.shape, generator=generator).to(dtype)
-    )
-    exact = layer.map(torch.Tensor.double)
-    error = call(depthwise_conv2d, layer).double() - call(torchs, exact)
-    n_u = (1 + 5 + 1) * torch.finfo(dtype).eps / 2
-    bound = n_u / (1 - n_u) * call(torchs, exact.map(torch.abs))
-    assert (error.abs() <= bound).all()
+    """5 additions to the other terms, and one to the bias."""
+    ours, exact = partial(call, depthwise_conv2d), partial(call, torchs)
+    assert_rounding_within_bound(ours, exact, asymmetric(), dtype, additions=5 + 1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

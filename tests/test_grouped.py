@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from cases import (
     Pair,
     assert_equal,
     assert_numerical_derivatives,
+    assert_rounding_within_bound,
     assert_same_gradients,
     asymmetric,
     bad_integers,
@@ -270,16 +272,11 @@ def test_whole_numbers_are_exact_in_every_dtype_on_every_device(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_rounding_stays_within_its_bound(dtype: torch.dtype) -> None:
-    """As in test_standard.py: any order of the 29 additions and one for the bias will do."""
-    generator = torch.Generator().manual_seed(0)
-    layer = asymmetric(groups=3).map(
-        lambda t: torch.randn(t.shape, generator=generator).to(dtype)
+    """29 additions to the other terms, and one to the bias."""
+    ours, exact = partial(call, grouped_conv2d), partial(call, F.conv2d)
+    assert_rounding_within_bound(
+        ours, exact, asymmetric(groups=3), dtype, additions=29 + 1
     )
-    exact = layer.map(torch.Tensor.double)
-    error = call(grouped_conv2d, layer).double() - call(F.conv2d, exact)
-    n_u = (1 + 29 + 1) * torch.finfo(dtype).eps / 2
-    bound = n_u / (1 - n_u) * call(F.conv2d, exact.map(torch.abs))
-    assert (error.abs() <= bound).all()
 
 
 @pytest.mark.parametrize("function", FORMS)

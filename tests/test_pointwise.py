@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ from cases import (
     Pair,
     assert_equal,
     assert_numerical_derivatives,
+    assert_rounding_within_bound,
     assert_same_gradients,
     bad_integers,
     bad_pairs,
@@ -252,16 +254,9 @@ def test_whole_numbers_are_exact_in_every_dtype_on_every_device(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_rounding_stays_within_its_bound(dtype: torch.dtype) -> None:
-    """The bound is Higham's, as in test_standard; a term here goes through 4 + 1 additions."""
-    generator = torch.Generator().manual_seed(0)
-    layer = asymmetric().map(
-        lambda t: torch.randn(t.shape, generator=generator).to(dtype)
-    )
-    exact = layer.map(torch.Tensor.double)
-    error = call(pointwise_conv2d, layer).double() - call(F.conv2d, exact)
-    n_u = (1 + 4 + 1) * torch.finfo(dtype).eps / 2
-    bound = n_u / (1 - n_u) * call(F.conv2d, exact.map(torch.abs))
-    assert (error.abs() <= bound).all()
+    """4 additions to the other terms, and one to the bias."""
+    ours, exact = partial(call, pointwise_conv2d), partial(call, F.conv2d)
+    assert_rounding_within_bound(ours, exact, asymmetric(), dtype, additions=4 + 1)
 
 
 @pytest.mark.parametrize("function", FORMS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from cases import (
     Pair,
     assert_equal,
     assert_numerical_derivatives,
+    assert_rounding_within_bound,
     assert_same_gradients,
     asymmetric,
     bad_pairs,
@@ -164,21 +166,9 @@ def test_whole_numbers_are_exact_in_every_dtype_on_every_device(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_rounding_stays_within_its_bound(dtype: torch.dtype) -> None:
-    """Rounding n times changes a sum by at most n u / (1 - n u) of its absolute terms' sum.
-
-    That is so in any order of summation (Higham, *Accuracy and Stability of Numerical
-    Algorithms*, section 3.1); u is half of eps. A term here is one product, rounded, and
-    goes through 29 additions to the others and one to the bias.
-    """
-    generator = torch.Generator().manual_seed(0)
-    layer = asymmetric().map(
-        lambda t: torch.randn(t.shape, generator=generator).to(dtype)
-    )
-    exact = layer.map(torch.Tensor.double)
-    error = call(conv2d, layer).double() - call(F.conv2d, exact)
-    n_u = (1 + 29 + 1) * torch.finfo(dtype).eps / 2
-    bound = n_u / (1 - n_u) * call(F.conv2d, exact.map(torch.abs))
-    assert (error.abs() <= bound).all()
+    """29 additions to the other terms, and one to the bias."""
+    ours, exact = partial(call, conv2d), partial(call, F.conv2d)
+    assert_rounding_within_bound(ours, exact, asymmetric(), dtype, additions=29 + 1)
 
 
 @pytest.mark.parametrize("function", FORMS)
