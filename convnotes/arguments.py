@@ -48,11 +48,11 @@ def number(name: str, value: Any, minimum: float = -inf) -> Any:
     Traceback (most recent call last):
     TypeError: lr='fast': expected a real number >= 0
     """
-    least = "" if minimum == -inf else f" >= {minimum}"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r}: expected a real number{least}")
-    if value < minimum:
-        raise ValueError(f"{name}={value!r}: expected a real number{least}")
+    wrong_type = isinstance(value, bool) or not isinstance(value, (float, int, Real))
+    if wrong_type or value < minimum:
+        least = "" if minimum == -inf else f" >= {minimum}"
+        error = TypeError if wrong_type else ValueError
+        raise error(f"{name}={value!r}: expected a real number{least}")
     return value
 
 

@@ -211,7 +211,9 @@ def test_the_offsets_gradients_are_differences_to_below_and_to_the_right(
 @pytest.mark.parametrize("far", [0.0, 1.0, -2.0, 0.5, 40.0])
 def test_the_offsets_gradients_where_all_offsets_are_alike(far: float) -> None:
     call = asymmetric()
-    call = replace(call, offset=torch.full_like(call.offset, far))
+    assert call.mask is not None
+    alike = torch.full_like(call.offset[:1], far)
+    call = replace(call, input=call.input[:1], offset=alike, mask=call.mask[:1])
     once = tensor(call.of(deform_conv2d_loops))
     cotangent = whole_numbers(once.shape)
     gradient = gradients(call, cotangent)["offset"]
