@@ -28,7 +28,7 @@ def setup(seed: int = 0) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002  for libraries that use the global generator
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_… loads the compiler as well
     torch.set_printoptions(precision=4, sci_mode=False, linewidth=88, profile="default")
     np.set_printoptions(precision=4, suppress=True, linewidth=88)
     matplotlib.rcParams.update(STYLE)
