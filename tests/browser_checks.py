@@ -12,8 +12,11 @@ THEMES: tuple[Theme, ...] = get_args(Theme)
 
 def show(page: Page, theme: Theme) -> None:
     """Turn an open page light or dark, as the reader's system asks for it."""
-    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-    page.wait_for_selector(f"html[data-theme={theme}]")
+    if (
+        page.get_attribute("html", "data-theme") != theme
+    ):  # drawing it anew takes a while
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        page.wait_for_selector(f"html[data-theme={theme}]")
 
 
 class Tab:
@@ -95,8 +98,9 @@ RUN_AXE = """async options => {
         return look
     }
 
+    const again = 'stay' in window // in another theme, where what looked alike still does
     const code = document.querySelectorAll('pre span, article code span, .sig span')
-    const words = [...code].filter(span => lookOf(span)
+    const words = again ? [] : [...code].filter(span => lookOf(span)
         && !span.childElementCount && getComputedStyle(span).display == 'inline'
         && span.getAttributeNames().every(name => name == 'class'))
     const letters = word => word.textContent.match(/[\\p{L}\\p{N}]/gu)?.length ?? 0
@@ -105,7 +109,7 @@ RUN_AXE = """async options => {
         const other = longest.get(lookOf(word))
         if (!other || letters(word) > letters(other)) longest.set(lookOf(word), word)
     }
-    const stay = window.stay ??= new Set() // also when axe runs again, in another theme
+    const stay = window.stay ??= new Set()
     for (const word of words) {
         const one = longest.get(lookOf(word))
         if (word == one) continue
@@ -137,14 +141,18 @@ RUN_AXE = """async options => {
 }"""
 
 
+MODERATE = {"region": {"enabled": False}}  # slow, and never serious
+
+
 def axe_problems(page: Page, *rules: str) -> list[str]:
     """List the serious violations that axe finds, of all its rules or of some.
 
     The page loses the spans of look-alike words in its code.
     """
     page.evaluate(AXE_SCRIPT)
+    chosen = {"runOnly": list(rules)} if rules else {"rules": MODERATE}
     options = {"resultTypes": ["violations"], "iframes": False}
-    return page.evaluate(RUN_AXE, options | ({"runOnly": list(rules)} if rules else {}))
+    return page.evaluate(RUN_AXE, options | chosen)
 
 
 MAY_SCROLL = "pre, .highlight"
