@@ -100,24 +100,48 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@contextmanager
-def opened(
-    browser: Browser, variant: str = "standard", width: int = 720, **how: Any
-) -> Iterator[Page]:
-    """Open a figure as in its frame; an error or a message in the browser is an error here."""
-    settings = how.pop("settings", {})
-    figure = explore(variant, **settings)
-    complaints: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 1000}, **how)
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("request", lambda request: complaints.append(request.url))
-    page.set_content(document({"variant": variant, **figure.settings}, figure.title))
-    page.wait_for_selector(".tiles div")
-    yield page
-    context.close()
-    assert_none(complaints)
+class Tab:
+    """A browser's tab for one figure after another, and what went wrong in it."""
+
+    def __init__(self, browser: Browser, **how: Any) -> None:
+        self.complaints: list[str] = []
+        self.page = browser.new_page(**how)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("request", lambda request: self.complaints.append(request.url))
+
+    @contextmanager
+    def open(
+        self,
+        variant: str = "standard",
+        width: int = 720,
+        settings: dict[str, Any] | None = None,
+        **media: Any,
+    ) -> Iterator[Page]:
+        """Open a figure as in its frame; an error or a message in the browser is an error here.
+
+        Nothing is left of it afterwards: neither its document nor where the mouse was.
+        """
+        usual = {"color_scheme": "light", "reduced_motion": "no-preference"}
+        self.page.emulate_media(**usual | media)
+        self.page.set_viewport_size({"width": width, "height": 1000})
+        figure = explore(variant, **settings or {})
+        self.complaints.clear()
+        self.page.set_content(
+            document({"variant": variant, **figure.settings}, figure.title)
+        )
+        try:
+            self.page.wait_for_selector(".tiles div")
+            yield self.page
+        finally:
+            self.page.goto("about:blank")
+            self.page.mouse.move(0, 0)
+        assert_none(self.complaints)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Tab:
+    return Tab(browser)
 
 
 def spot(page: Page, grid: str) -> Locator:
@@ -165,8 +189,8 @@ def engine_output(page: Page) -> np.ndarray:
     return conv2d_loops(x, w, padding=1)[0]
 
 
-def test_the_mouse_points_at_an_output_and_at_an_input(browser: Browser) -> None:
-    with opened(browser) as page:
+def test_the_mouse_points_at_an_output_and_at_an_input(tab: Tab) -> None:
+    with tab.open() as page:
         page.mouse.move(*cell(page, "Output", 4, 2))
         expected = engine_output(page)[0, 4, 2]
         shown = f"y[0, 4, 2] = {expected:g}".replace("-", "−")
@@ -179,8 +203,8 @@ def test_the_mouse_points_at_an_output_and_at_an_input(browser: Browser) -> None
         assert page.locator(".sum .on").count() == 1
 
 
-def test_the_numbers_in_the_cells_can_count_reads(browser: Browser) -> None:
-    with opened(browser, "transposed") as page:
+def test_the_numbers_in_the_cells_can_count_reads(tab: Tab) -> None:
+    with tab.open("transposed") as page:
         before = page.locator("canvas.grids").screenshot()
         page.get_by_role("button", name="overlaps").click()
         assert page.locator("canvas.grids").screenshot() != before
@@ -188,8 +212,8 @@ def test_the_numbers_in_the_cells_can_count_reads(browser: Browser) -> None:
         assert text(page, ".sum").startswith("y[0, 1, 1]")
 
 
-def test_a_small_map_is_clicked_to_see_its_channel(browser: Browser) -> None:
-    with opened(browser, "grouped", settings={"groups": 4}) as page:
+def test_a_small_map_is_clicked_to_see_its_channel(tab: Tab) -> None:
+    with tab.open("grouped", settings={"groups": 4}) as page:
         box = page.locator(".mix canvas").bounding_box()
         assert box is not None
         page.mouse.click(
@@ -200,9 +224,9 @@ def test_a_small_map_is_clicked_to_see_its_channel(browser: Browser) -> None:
 
 
 def test_the_keyboard_reaches_everything_and_where_it_is_can_be_seen(
-    browser: Browser,
+    tab: Tab,
 ) -> None:
-    with opened(browser, "deformable") as page:
+    with tab.open("deformable") as page:
         wanted = page.evaluate(
             """() => [...document.querySelectorAll(
                 'button, select, input, [tabindex="0"]')].filter(
@@ -227,8 +251,8 @@ def test_the_keyboard_reaches_everything_and_where_it_is_can_be_seen(
         assert all(name for _, name in reached)
 
 
-def test_arrow_keys_step(browser: Browser) -> None:
-    with opened(browser) as page:
+def test_arrow_keys_step(tab: Tab) -> None:
+    with tab.open() as page:
         spot(page, "Output").focus()
         for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowLeft", "ArrowLeft"):
             page.keyboard.press(key)
@@ -244,8 +268,8 @@ def test_arrow_keys_step(browser: Browser) -> None:
         assert text(page, ".sum").startswith("y[1, 3, 1]")
 
 
-def test_a_knob_changes_numbers_code_and_what_is_said(browser: Browser) -> None:
-    with opened(browser) as page:
+def test_a_knob_changes_numbers_code_and_what_is_said(tab: Tab) -> None:
+    with tab.open() as page:
         page.get_by_label("stride", exact=True).press("ArrowRight")
         assert value(page, "Output size") == "3 × 4"
         assert value(page, "MACs") == "1,296"
@@ -261,8 +285,8 @@ def test_a_knob_changes_numbers_code_and_what_is_said(browser: Browser) -> None:
         assert "groups=4" in text(page, "code")
 
 
-def test_one_slider_leads_from_standard_to_depthwise(browser: Browser) -> None:
-    with opened(browser, "grouped", settings={"groups": 1}) as page:
+def test_one_slider_leads_from_standard_to_depthwise(tab: Tab) -> None:
+    with tab.open("grouped", settings={"groups": 1}) as page:
         shares = [value(page, "Against standard")]
         slider = page.get_by_label("groups", exact=True)
         for _ in range(3):
@@ -273,8 +297,8 @@ def test_one_slider_leads_from_standard_to_depthwise(browser: Browser) -> None:
         assert said.endswith("the depthwise convolution")
 
 
-def test_what_cannot_be_is_explained(browser: Browser) -> None:
-    with opened(browser, settings={"padding": 0, "input_size": (4, 6)}) as page:
+def test_what_cannot_be_is_explained(tab: Tab) -> None:
+    with tab.open(settings={"padding": 0, "input_size": (4, 6)}) as page:
         knob = page.get_by_label("kernel size", exact=True)
         knob.press("ArrowRight")
         assert not page.locator(".why").is_visible()
@@ -288,15 +312,15 @@ def test_what_cannot_be_is_explained(browser: Browser) -> None:
         assert not page.locator(".why").is_visible()
 
 
-def test_an_output_that_reads_only_padding_has_its_sum(browser: Browser) -> None:
+def test_an_output_that_reads_only_padding_has_its_sum(tab: Tab) -> None:
     settings = {"kernel_size": 1, "padding": 1}
-    with opened(browser, "separable", settings=settings) as page:
+    with tab.open("separable", settings=settings) as page:
         page.get_by_label("output column", exact=True).press("ArrowLeft")
         assert text(page, ".sum").startswith("y[0, 1, 0] =")
 
 
 def test_a_finger_points_too_and_turns_knobs(browser: Browser) -> None:
-    with opened(browser, width=360, has_touch=True) as page:
+    with Tab(browser, has_touch=True).open(width=360) as page:
         page.touchscreen.tap(*cell(page, "Output", 2, 5))
         assert text(page, ".sum").startswith("y[0, 2, 5]")
         page.touchscreen.tap(*cell(page, "Input", 1, 0, border=1))
@@ -310,9 +334,9 @@ def test_a_finger_points_too_and_turns_knobs(browser: Browser) -> None:
         assert value(page, "Output size") == "12 × 13"
 
 
-def test_a_sampling_point_is_dragged_by_mouse_and_by_keyboard(browser: Browser) -> None:
+def test_a_sampling_point_is_dragged_by_mouse_and_by_keyboard(tab: Tab) -> None:
     settings = {"offset_range": 1, "kernel_size": 2, "in_channels": 1}
-    with opened(browser, "deformable", settings=settings) as page:
+    with tab.open("deformable", settings=settings) as page:
         handle = page.get_by_role("button", name="Sampling point 1, 0")
         box = handle.bounding_box()
         assert box is not None
@@ -338,9 +362,9 @@ def test_a_sampling_point_is_dragged_by_mouse_and_by_keyboard(browser: Browser) 
 
 
 def test_deformed_outputs_that_read_an_input_are_those_of_the_sum(
-    browser: Browser,
+    tab: Tab,
 ) -> None:
-    with opened(browser, "deformable") as page:
+    with tab.open("deformable") as page:
         page.get_by_role("button", name="input", exact=True).click()
         named = re.findall(r"y\[0, (\d+), (\d+)\]", text(page, ".sum"))
         rows = sorted({int(row) for row, _ in named})
@@ -350,8 +374,8 @@ def test_deformed_outputs_that_read_an_input_are_those_of_the_sum(
         page.wait_for_selector(f".live:has-text('{said}')", state="attached")
 
 
-def test_playing_goes_on_and_stops(browser: Browser) -> None:
-    with opened(browser) as page:
+def test_playing_goes_on_and_stops(tab: Tab) -> None:
+    with tab.open() as page:
         page.get_by_role("button", name="Play").click()
         page.wait_for_function(
             "document.querySelector('.sum').textContent.startsWith('y[0, 1, 2]')"
@@ -359,8 +383,8 @@ def test_playing_goes_on_and_stops(browser: Browser) -> None:
         page.get_by_role("button", name="Stop").click()
 
 
-def test_nothing_moves_for_who_asked_for_less_motion(browser: Browser) -> None:
-    with opened(browser, reduced_motion="reduce") as page:
+def test_nothing_moves_for_who_asked_for_less_motion(tab: Tab) -> None:
+    with tab.open(reduced_motion="reduce") as page:
         assert not page.get_by_role("button", name="Play").is_visible()
         assert page.evaluate("document.getAnimations().length") == 0
         assert page.evaluate(
@@ -370,8 +394,8 @@ def test_nothing_moves_for_who_asked_for_less_motion(browser: Browser) -> None:
         )
 
 
-def test_the_line_of_pytorch_is_copied_or_selected(browser: Browser) -> None:
-    with opened(browser) as page:
+def test_the_line_of_pytorch_is_copied_or_selected(tab: Tab) -> None:
+    with tab.open() as page:
         page.get_by_role("button", name="Copy").click()
         page.wait_for_selector(".copy:text-matches('Copied|Selected')")
         if text(page, ".copy") == "Selected":
@@ -382,8 +406,8 @@ def test_the_line_of_pytorch_is_copied_or_selected(browser: Browser) -> None:
     ("variant", "scheme"),
     [("separable", "light"), ("transposed", "dark"), ("deformable", "dark")],
 )
-def test_a_figure_is_accessible(browser: Browser, variant: str, scheme: str) -> None:
-    with opened(browser, variant, color_scheme=scheme) as page:
+def test_a_figure_is_accessible(tab: Tab, variant: str, scheme: str) -> None:
+    with tab.open(variant, color_scheme=scheme) as page:
         rules = {"page-has-heading-one": {"enabled": False}}  # a frame is no page
         options = {"resultTypes": ["violations"], "rules": rules}
         found = Axe().run(page, options=options).response
@@ -396,8 +420,8 @@ def test_a_figure_is_accessible(browser: Browser, variant: str, scheme: str) -> 
         )
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser) -> None:
-    with opened(browser, width=328) as page:
+def test_on_a_phone_nothing_is_wider_than_the_screen(tab: Tab) -> None:
+    with tab.open(width=328) as page:
         for variant in VARIANTS:
             page.get_by_label("Variant").select_option(variant)
             wide = page.evaluate(
@@ -409,44 +433,68 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") == 328
 
 
-def test_the_frame_holds_the_whole_figure_at_every_width(browser: Browser) -> None:
+WIDTHS = (288, 328, 420, 558, 568, 640, 674, 676, 860)
+
+
+@pytest.fixture(scope="module")
+def framed(browser: Browser) -> Page:
+    """Open a page with every figure in its frame, side by side: out of sight none is drawn."""
+    screen = {"width": max(WIDTHS) * len(VARIANTS), "height": 2100}
+    page = browser.new_page(viewport=screen)  # type: ignore[arg-type]
+    figures = (explore(variant)._repr_html_() for variant in VARIANTS)
+    page.set_content(
+        "<style>body { margin: 0 } main { display: flex } main > * { flex: none }</style>"
+        f"<p hidden>secret</p><main>{''.join(figures)}</main>"
+    )
+    for frame in page.frames[1:]:
+        frame.wait_for_selector(".tiles div")
+    return page
+
+
+def test_the_frame_holds_the_whole_figure_at_every_width(framed: Page) -> None:
     """It is the width of the frame that counts, in a page as wide as it may be."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        cut = []
-        for variant in VARIANTS:
-            page.set_content(f"<main>{explore(variant)._repr_html_()}</main>")
-            page.frame_locator("iframe").locator(".tiles div").first.wait_for()
-            for width in (288, 328, 420, 558, 568, 640, 674, 676, 860):
-                page.evaluate(
-                    "w => { document.querySelector('main').style.width = w + 'px' }",
-                    width,
-                )
-                page.frames[1].wait_for_function("w => innerWidth === w", arg=width)
-                over = page.frames[1].evaluate(
-                    """async () => {
-                        for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame)
-                        const { scrollHeight, scrollWidth } = document.documentElement
-                        return [scrollWidth - innerWidth, scrollHeight - innerHeight] }"""
-                )
-                if over != [0, 0]:
-                    cut.append(f"{variant} at {width}: {over}")
-        assert_none(cut)
-
-
-def test_the_frame_is_cut_off_from_the_page_around_it(browser: Browser) -> None:
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_content(f"<p>secret</p>{explore('dilated')._repr_html_()}")
-        frame = page.frame_locator("iframe")
-        assert frame.locator("code").inner_text().startswith("nn.Conv2d(2, 3, 3")
-        reached = page.frames[1].evaluate(
-            """() => { try { return parent.document.body.textContent }
-                catch (error) { return error.name } }"""
+    for frame in framed.frames[1:]:
+        frame.evaluate(
+            """() => addEventListener('message', async ({ source, data: width }) => {
+                const drawn = () => new Promise(requestAnimationFrame)
+                while (innerWidth !== width) await drawn()
+                for (let n = 0; n < 3; n++) await drawn()
+                const { scrollHeight, scrollWidth } = document.documentElement
+                const over = [scrollWidth - innerWidth, scrollHeight - innerHeight]
+                const cut = over.some(Boolean) && `${document.title} at ${width}: ${over}`
+                source.postMessage(cut, '*') })"""
         )
-        assert reached == "SecurityError"
-        frame.get_by_role("button", name="Copy").click()
-        frame.locator(".copy:text-matches('Copied|Selected')").wait_for()
+    answers = framed.evaluate(
+        """async widths => {
+            const frames = [...document.querySelectorAll('iframe')], answers = []
+            for (const width of widths) {
+                for (const { parentElement } of frames) parentElement.style.width = `${width}px`
+                await new Promise((settle, fail) => {
+                    setTimeout(fail, 20000, Error(`not every frame is ${width} px wide`))
+                    onmessage = ({ data }) => {
+                        if (answers.push(data) % frames.length === 0) settle()
+                    }
+                    for (const frame of frames) frame.contentWindow.postMessage(width, '*')
+                })
+            }
+            return answers }""",
+        WIDTHS,
+    )
+    assert len(answers) == len(VARIANTS) * len(WIDTHS)
+    assert_none([answer for answer in answers if answer])
+
+
+def test_the_frame_is_cut_off_from_the_page_around_it(framed: Page) -> None:
+    assert "secret" in (framed.text_content("body") or "")
+    frame = framed.frames[1 + VARIANTS.index("dilated")]
+    assert frame.locator("code").inner_text().startswith("nn.Conv2d(2, 3, 3")
+    reached = frame.evaluate(
+        """() => { try { return parent.document.body.textContent }
+            catch (error) { return error.name } }"""
+    )
+    assert reached == "SecurityError"
+    frame.get_by_role("button", name="Copy").click()
+    frame.locator(".copy:text-matches('Copied|Selected')").wait_for()
 
 
 # Its own page of the built site.
@@ -454,12 +502,19 @@ def test_the_frame_is_cut_off_from_the_page_around_it(browser: Browser) -> None:
 SITE = Path(os.environ.get("BOOK_SITE", ROOT / "_build" / "html"))
 
 
-@pytest.fixture
-def own_page(browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def site_page(browser: Browser) -> Page:
     if not (SITE / "book" / "explorer.html").exists():
         lacking(f"there is no site at {SITE}: run make book")
-    with browser.new_context() as context:
-        yield context.new_page()
+    return browser.new_page()
+
+
+@pytest.fixture
+def own_page(site_page: Page) -> Iterator[Page]:
+    """Lend a page in which nothing is open, and forget what it kept."""
+    yield site_page
+    site_page.evaluate("localStorage.clear()")
+    site_page.goto("about:blank")
 
 
 def go(page: Page, address: str) -> None:
@@ -522,7 +577,8 @@ def test_in_a_chapter_the_frame_is_turned_over_where_theme_and_system_differ(
     for system in ("light", "dark"):
         own_page.emulate_media(color_scheme=system)
         own_page.wait_for_selector(f"html[data-theme={system}]")
-        for theme in ("light", "dark"):
+        # The light theme last: dark is then what the system brings, and may be waited for.
+        for theme in ("dark", "light"):
             own_page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
             style = own_page.locator("iframe.explorer").evaluate(
                 "element => getComputedStyle(element).filter"
