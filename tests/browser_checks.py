@@ -118,7 +118,7 @@ RUN_AXE = """async options => {
     }
     document.body.normalize()
 
-    const judge = axe._audit.checks['color-contrast'].evaluate
+    const judge = axe.judge ??= axe._audit.checks['color-contrast'].evaluate
     const judged = new Set(), passed = new Set()
     function evaluate(element, ...more) {
         const look = lookOf(element)
@@ -149,7 +149,8 @@ def axe_problems(page: Page, *rules: str) -> list[str]:
 
     The page loses the spans of look-alike words in its code.
     """
-    page.evaluate(AXE_SCRIPT)
+    if not page.evaluate("!!window.axe"):
+        page.evaluate(AXE_SCRIPT)
     chosen = {"runOnly": list(rules)} if rules else {"rules": MODERATE}
     options = {"resultTypes": ["violations"], "iframes": False}
     return page.evaluate(RUN_AXE, options | chosen)
