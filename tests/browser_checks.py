@@ -168,6 +168,7 @@ def narrow_problems(page: Page) -> list[str]:
     page.set_viewport_size({"width": 360, "height": 800})
     return page.evaluate(
         """async mayScroll => {
+            for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame) // scripts answer
             await Promise.all(document.getAnimations().map(moving => moving.finished))
             const page = document.documentElement, found = []
             const spoken = [...document.querySelectorAll('mjx-assistive-mml')]
