@@ -39,9 +39,8 @@ from convnotes.costs import Cost, convolution_cost
 from convnotes.grouped import contract_groups
 from convnotes.shapes import conv_output_size, layer_output_size
 
-AT_ONCE = (
-    2**21
-)  # values that a core gathers at a time: with fewer, threads wait for threads
+# Values that a core gathers at a time: with fewer, threads wait for threads.
+AT_ONCE = 2**21
 
 
 def deform_conv2d_loops(

@@ -12,9 +12,8 @@ THEMES: tuple[Theme, ...] = get_args(Theme)
 
 def show(page: Page, theme: Theme) -> None:
     """Turn an open page light or dark, as the reader's system asks for it."""
-    if (
-        page.get_attribute("html", "data-theme") != theme
-    ):  # drawing it anew takes a while
+    # Drawing the page anew takes a while: only where it looks otherwise.
+    if page.get_attribute("html", "data-theme") != theme:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.wait_for_selector(f"html[data-theme={theme}]")
 

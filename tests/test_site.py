@@ -262,11 +262,7 @@ def test_a_hidden_solution_opens_with_the_keyboard(visited: Tab) -> None:
         assert solution.evaluate("element => element.open") == opened
 
 
-# One page of each kind: a chapter, the interactive figure, and what Sphinx writes itself.
-KINDS = ("standard", "explorer", "api")
-
-
-@pytest.mark.parametrize("page", [f"book/{name}.html" for name in KINDS])
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_works_from_a_file(site: Path, other_tab: Tab, page: str) -> None:
     other_tab.visit((site.resolve() / page).as_uri())
     assert_none(other_tab.complaints + formula_problems(other_tab.page))
