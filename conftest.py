@@ -1,4 +1,4 @@
-"""What all the tests share: Hypothesis's settings, how two workers divide them, a fixture."""
+"""What all the tests share: settings, how two workers divide them, kernels, a fixture."""
 
 import os
 import re
@@ -30,6 +30,15 @@ class Grouped(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
     return Grouped(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Save each notebook the import of torch; in continuous integration it does all itself."""
+    runs_tests = hasattr(config, "workerinput") or not config.option.numprocesses
+    if runs_tests and config.option.nbval and not os.environ.get("CI"):
+        from tools import kernels
+
+        kernels.use()
 
 
 @pytest.fixture
