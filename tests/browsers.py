@@ -18,6 +18,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other host is reached
 ]
 
 
@@ -30,7 +31,9 @@ def lacking(reason: str) -> NoReturn:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
+    # The shells are the same browser without its window, and start and load quicker.
+    shells = ("chromium-headless-shell", "chrome-headless-shell")
+    names = (*shells, "chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("CHROMIUM") or next(
         filter(None, map(shutil.which, names)), None
     )
