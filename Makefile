@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 SITE := _build/html/index.html
-BOOK := _config.yml _toc.yml tools/book_site.py $(wildcard book/* book/*/* _static/* convnotes/*.py convnotes/*/*.*)
+BOOK := _config.yml _toc.yml tools/book_site.py $(filter-out %.pyc,$(wildcard book/* book/*/* _static/* convnotes/*.py convnotes/*/*.*))
 
 .PHONY: book test lint notebooks figures bench serve clean
 .DELETE_ON_ERROR:
