@@ -122,7 +122,12 @@ RUN_AXE = """async options => {
         if (!other || letters(word) > letters(other)) longest.set(lookOf(word), word)
     }
     for (const formula of document.querySelectorAll('mjx-math')) formula.textContent = 'x + y'
-    for (const button of [...document.querySelectorAll('.copybtn')].slice(1)) button.remove()
+    const buttons = new Set()
+    for (const button of document.querySelectorAll('.copybtn')) {
+        const written = button.outerHTML.replace(button.dataset.clipboardTarget, '')
+        if (buttons.has(written)) button.remove()
+        buttons.add(written)
+    }
     const stay = window.stay ??= new Set()
     for (const word of words) {
         const one = longest.get(lookOf(word))
@@ -175,8 +180,9 @@ CODE = "pre, .highlight"
 def narrow_problems(page: Page) -> list[str]:
     """List what a phone would have to scroll sideways, other than code, or would cut off.
 
-    Code that scrolls has to do so by keyboard, too. What is written for screen readers alone
-    is cut off on purpose: formulas as MathML, and what is in a box of one pixel.
+    Whatever scrolls has to do so by keyboard, too: it can be focused, or, if it is not code,
+    something in it can. What is written for screen readers alone is cut off on purpose:
+    formulas as MathML, and what is in a box of one pixel.
     """
     page.set_viewport_size(PHONE)
     return page.evaluate(
@@ -191,6 +197,7 @@ def narrow_problems(page: Page) -> list[str]:
             if (page.scrollWidth > page.clientWidth)
                 found.push(`the page is ${page.scrollWidth} px wide`)
             for (const element of document.querySelectorAll('main, main *')) {
+                if (element.closest(code)) continue
                 const {clientWidth} = element
                 const wide = clientWidth > 1 && element.scrollWidth > clientWidth + 1
                 const right = element.getBoundingClientRect().right
@@ -198,11 +205,20 @@ def narrow_problems(page: Page) -> list[str]:
                 if (!element.checkVisibility({visibilityProperty: true})) continue
                 const holds = getComputedStyle(element).overflowX != 'visible'
                     && !element.matches('mjx-container *')  // braces made of parts
-                if (element.closest(code)) {
-                    if (wide && holds && element.tabIndex < 0)
-                        tell('out of reach of the keyboard', element)
-                } else if ((wide && holds) || right > page.clientWidth + 1)
+                if ((wide && holds) || right > page.clientWidth + 1)
                     tell(`${Math.round(right)} px`, element)
+            }
+            const scrolls = (how, there, seen) => /auto|scroll/.test(how) && there > seen + 1
+            for (const element of document.querySelectorAll('body *')) {
+                const {scrollWidth, clientWidth, scrollHeight, clientHeight} = element
+                if (scrollWidth <= clientWidth && scrollHeight <= clientHeight) continue
+                const {overflowX, overflowY} = getComputedStyle(element)
+                if (!scrolls(overflowX, scrollWidth, clientWidth)
+                    && !scrolls(overflowY, scrollHeight, clientHeight)) continue
+                if (!element.checkVisibility({visibilityProperty: true})) continue
+                const inside = element.matches(code) ? [] : [...element.querySelectorAll('*')]
+                if (![element, ...inside].some(one => one.tabIndex >= 0))
+                    tell('out of reach of the keyboard', element)
             }
             spoken.forEach(({style}) => style.removeProperty('display'))
             return found

@@ -243,12 +243,6 @@ def test_every_formula_is_typeset(visited: Tab) -> None:
     assert_none(formula_problems(visited.page))
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_a_page_is_accessible(visited: Tab, theme: Theme) -> None:
-    show(visited.page, theme)
-    assert_none(axe_problems(visited.page))
-
-
 def test_nothing_moves_for_who_asked_for_less_motion(visited: Tab) -> None:
     moving = visited.page.evaluate(
         """() => [...document.querySelectorAll('*')].filter(element => {
@@ -259,6 +253,12 @@ def test_nothing_moves_for_who_asked_for_less_motion(visited: Tab) -> None:
         }).map(element => element.cloneNode().outerHTML)"""
     )
     assert_none(moving)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_page_is_accessible(visited: Tab, theme: Theme) -> None:
+    show(visited.page, theme)
+    assert_none(axe_problems(visited.page))
 
 
 def test_on_a_phone_only_code_scrolls_sideways_and_by_keyboard_too(
@@ -334,6 +334,7 @@ def test_in_a_browser_a_broken_page_is_reported(other_tab: Tab, tmp_path: Path) 
         <div style="overflow: auto" class="math"><p style="width: 700px">x</p></div>
         <pre style="overflow: auto" tabindex="0"><b style="padding: 350px">code</b></pre>
         <pre style="overflow: auto" id="far"><b style="padding: 350px">code</b></pre>
+        </main><div style="overflow: auto; height: 9px" id="down"><p>1<p>2</div><main>
         </main>"""
     )
     other_tab.visit((tmp_path / "page.html").as_uri())
@@ -349,9 +350,9 @@ def test_in_a_browser_a_broken_page_is_reported(other_tab: Tab, tmp_path: Path) 
     assert 'id="wide"' in narrow
     for scrolls in ("overflow-x: scroll", "hidden", 'id="t"', 'class="math"'):
         assert scrolls in narrow
-    assert re.findall("(.*): <pre (.*)>", narrow) == [
-        ("out of reach of the keyboard", 'style="overflow: auto" id="far"></pre')
-    ]
+    far = "\n".join(re.findall("out of reach of the keyboard: (.*)", narrow))
+    assert all(part in far for part in ('id="far"', 'id="down"', 'id="t"'))
+    assert "tabindex" not in narrow
     assert "the page is" in narrow
 
 
